@@ -1,0 +1,230 @@
+"""Rows and checkpoint of one projection in memory."""
+
+from __future__ import annotations
+
+import enum
+import operator
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from diptych.adapters.memory.transaction import Undo
+from diptych.errors import CheckpointMoved, ConfigurationError
+from diptych.queries.read_model import RowShape
+from diptych.queries.read_store import Change, Filter, Find, Loaded, Row, TableSpec
+
+__all__ = ["NO_SQL", "Rows"]
+
+NO_SQL = "Use rows by key, or a store with the capability SQL (SQLite, PostgreSQL)."
+
+_encode = msgspec.json.Encoder().encode
+_find_words = re.compile(r"[^\W_]+").findall
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class _Kept(NamedTuple):
+    """A row as the store keeps it.
+
+    `data` is what copies are made from; `value` is a copy that nobody else ever sees, for filters.
+    """
+
+    key: str
+    position: int
+    data: bytes
+    value: Any
+    words: tuple[str, ...]
+
+
+class Rows:
+    """One projection's part of a MemoryReadStore. Every method finishes without awaiting."""
+
+    def __init__(self, spec: TableSpec) -> None:
+        self.checkpoint = 0
+        self.made_for = ""
+        self._rows: dict[str, _Kept] = {}
+        self._keys: list[str] | None = None
+        self.describe(spec)
+
+    def describe(self, spec: TableSpec) -> None:
+        """Take over what the projection says of itself; rows and checkpoint stay as they are."""
+        if spec.shape is None:
+            raise ConfigurationError(
+                f"the projection {spec.name!r} writes its own SQL, and the memory store has none. "
+                f"{NO_SQL}"
+            )
+        self.name = spec.name
+        self._shape: RowShape = spec.shape
+        self._fingerprint = spec.fingerprint
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(spec.shape.model).decode
+
+    # --- writing ---
+
+    def apply(self, change: Change, undo: Undo) -> None:
+        """Write one change, having told `undo` how to take it back."""
+        self._check(change)
+        written = [self._keep(row) for row in change.rows]
+        undo.add(self._way_back([*(row.key for row in written), *change.deleted]))
+        if change.deleted or any(row.key not in self._rows for row in written):
+            self._keys = None
+        for row in written:
+            self._rows[row.key] = row
+        for key in change.deleted:
+            self._rows.pop(key, None)
+        self.made_for = self.made_for or self._fingerprint
+        self.checkpoint = change.upto
+
+    def _check(self, change: Change) -> None:
+        if change.statements:
+            raise ConfigurationError(
+                f"the projection {self.name!r} sent SQL, and the memory store has none. {NO_SQL}"
+            )
+        if change.after != self.checkpoint:
+            raise CheckpointMoved(
+                f"the projection {self.name!r} stands at {self.checkpoint}, not at {change.after}: "
+                "another runner advanced it. Load it again and go on from there.",
+                projection=self.name,
+                expected=change.after,
+                actual=self.checkpoint,
+            )
+
+    def _keep(self, row: Row) -> _Kept:
+        data = _encode(row.value)
+        value = self._decode(data)
+        texts = (getattr(value, field) for field in self._shape.search)
+        words = tuple(word for text in texts if text is not None for word in _words(text))
+        return _Kept(row.key, row.position, data, value, words)
+
+    def _way_back(self, keys: Iterable[str]) -> Callable[[], None]:
+        before = {key: self._rows.get(key) for key in keys}
+        checkpoint, made_for = self.checkpoint, self.made_for
+
+        def take_back() -> None:
+            for key, row in before.items():
+                if row is None:
+                    self._rows.pop(key, None)
+                else:
+                    self._rows[key] = row
+            self._keys, self.checkpoint, self.made_for = None, checkpoint, made_for
+
+        return take_back
+
+    # --- reading ---
+
+    def load(self, keys: Iterable[str]) -> Loaded:
+        """Copies of the rows of these keys, and the checkpoint."""
+        rows = self._rows
+        return Loaded(
+            self.checkpoint, {key: self._hand_out(rows[key]) for key in keys if key in rows}
+        )
+
+    def find(self, find: Find) -> list[Row]:
+        """Copies of the rows that Find asks for."""
+        found = self._meeting(find.filters, find.search, self._scan(find))
+        if find.order_by is not None:
+            field = self._declared(find.order_by)
+            # The scan is in the order of keys, and sorting keeps that order for ties.
+            found = iter(sorted(found, key=lambda row: _rank(row, field), reverse=find.descending))
+        return [self._hand_out(row) for row in islice(found, find.limit)]
+
+    def count(self, filters: tuple[Filter, ...]) -> int:
+        """How many rows meet the filters."""
+        return sum(1 for _ in self._meeting(filters, None, iter(self._rows.values())))
+
+    def _hand_out(self, row: _Kept) -> Row:
+        return Row(row.key, row.position, self._decode(row.data))
+
+    def _scan(self, find: Find) -> Iterator[_Kept]:
+        """Rows in the order of their keys, from where an earlier scan ended."""
+        if find.order_by is not None and find.after_key is not None:
+            raise ConfigurationError("after_key continues a scan by key: use it without order_by.")
+        if self._keys is None:
+            self._keys = sorted(self._rows)
+        keys: Iterable[str] = self._keys
+        if find.order_by is None and find.descending:
+            end = (
+                len(self._keys)
+                if find.after_key is None
+                else bisect_left(self._keys, find.after_key)
+            )
+            keys = reversed(self._keys[:end])
+        elif find.after_key is not None:
+            keys = islice(self._keys, bisect_right(self._keys, find.after_key), None)
+        return (self._rows[key] for key in keys)
+
+    def _meeting(
+        self, filters: tuple[Filter, ...], search: str | None, rows: Iterator[_Kept]
+    ) -> Iterator[_Kept]:
+        for filter_ in filters:
+            wanted = _plain(filter_.value) if filter_.operator != "in" else _in(filter_.value)
+            rows = filter(_test(self._declared(filter_.field), filter_.operator, wanted), rows)
+        if search is not None:
+            rows = filter(self._contains(search), rows)
+        return rows
+
+    def _declared(self, field: str) -> str:
+        """The field, if the read model says that queries use it."""
+        shape = self._shape
+        if field != shape.key and field not in shape.indexes:
+            raise ConfigurationError(
+                f"{shape.model.__name__} cannot be looked up or ordered by {field!r}: name it in "
+                "indexes=(...) of the read model. So far: "
+                f"{', '.join((shape.key, *shape.indexes))}."
+            )
+        return field
+
+    def _contains(self, search: str) -> Callable[[_Kept], bool]:
+        if not self._shape.search:
+            raise ConfigurationError(
+                f"{self._shape.model.__name__} has no search fields: name text fields in "
+                "search=(...) of the read model."
+            )
+        wanted = _words(search)
+
+        def contains(row: _Kept) -> bool:
+            return all(any(word.startswith(start) for word in row.words) for start in wanted)
+
+        return contains
+
+
+def _test(field: str, how: str, wanted: Any) -> Callable[[_Kept], bool]:
+    """Whether a row's field meets a filter. None is only ever equal, never less or more."""
+    if how == "=":
+        return lambda row: bool(_plain(getattr(row.value, field)) == wanted)
+    if how == "in":
+        return lambda row: _plain(getattr(row.value, field)) in wanted
+    compare = _COMPARE[how]
+
+    def meets(row: _Kept) -> bool:
+        value = _plain(getattr(row.value, field))
+        return value is not None and wanted is not None and compare(value, wanted)
+
+    return meets
+
+
+def _in(values: Iterable[Any]) -> list[Any]:
+    return [_plain(value) for value in values]
+
+
+def _rank(row: _Kept, field: str) -> tuple[bool, Any]:
+    """Sort key of a field; None comes before every value."""
+    value = _plain(getattr(row.value, field))
+    return value is not None, value
+
+
+def _plain(value: Any) -> Any:
+    """The value of an enum member, as the other stores see it."""
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _words(text: str) -> list[str]:
+    words: list[str] = _find_words(text.casefold())
+    return words

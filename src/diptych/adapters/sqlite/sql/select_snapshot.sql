@@ -1,0 +1,2 @@
+-- Parameters: stream. No locks.
+SELECT stream, version, schema, state FROM snapshots WHERE stream = ?

@@ -1,0 +1,156 @@
+"""One transaction for a group of jobs, and what happens when one of them is bad."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import apsw
+
+from diptych.adapters.sqlite.append_batch import AppendBatch
+from diptych.adapters.sqlite.errors import hits_everyone, translate
+from diptych.adapters.sqlite.jobs import AppendJob, Job, WorkJob
+from diptych.adapters.sqlite.statements import sql
+from diptych.errors import DiptychError
+from diptych.events.log import Participant, StoredEvent
+
+__all__ = ["STORED_EVENT", "Committed", "FileLocked", "GroupCommit"]
+
+STORED_EVENT: Callable[[Any], StoredEvent] = partial(tuple.__new__, StoredEvent)
+"""Makes an event of a row, without a Python frame."""
+
+
+class FileLocked(Exception):
+    """Another process holds the write lock, and there was no time to wait."""
+
+
+class Committed(NamedTuple):
+    """What became of a group: a result or an exception per job, and the head if it has moved."""
+
+    outcomes: list[Any]
+    head: int | None
+
+
+class GroupCommit:
+    """Commits groups of jobs on the one connection that writes.
+
+    Good members commit; a member that conflicts is refused without harm to the others. When anything
+    unexpected happens, the group is rolled back and tried again in halves, until the bad member is
+    alone.
+    """
+
+    def __init__(self, connection: apsw.Connection, path: str) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._path = path
+
+    def commit(self, jobs: Sequence[Job], patience_s: float) -> Committed:
+        """Commit what can be. Raises FileLocked if there is no patience and the file is locked."""
+        try:
+            self._begin(patience_s)
+        except apsw.BusyError as error:
+            if patience_s == 0:
+                raise FileLocked from error
+            return self._all_failed(jobs, error)
+        except apsw.Error as error:
+            return self._all_failed(jobs, error)
+        committing = False
+        try:
+            outcomes, head = self._work(jobs)
+            committing = True
+            self._cursor.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if not isinstance(error, Exception):
+                raise
+            unclear = committing and isinstance(error, apsw.IOError)
+            if len(jobs) == 1 or unclear or hits_everyone(error):
+                return self._all_failed(jobs, error, committing=committing)
+            return self._in_halves(jobs, patience_s)
+        return Committed(outcomes, head)
+
+    def _begin(self, patience_s: float) -> None:
+        until, pause = None, 0.0002
+        while True:
+            try:
+                self._cursor.execute("BEGIN IMMEDIATE")
+            except apsw.BusyError:
+                now = time.monotonic()
+                until = until or now + patience_s
+                if now >= until:
+                    raise
+                # SQLite's own busy handler would sleep up to 0.1 s at a time.
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.005)
+            else:
+                return
+
+    def _work(self, jobs: Sequence[Job]) -> tuple[list[Any], int | None]:
+        appends = [job for job in jobs if isinstance(job, AppendJob)]
+        outcomes: list[Any] = []
+        head = None
+        if appends:
+            batch = AppendBatch(self._cursor, appends)
+            outcomes = [batch.accept(job) for job in appends]
+            batch.write()
+            if batch.grown:
+                head = batch.head
+                self._let_participants_join(appends, head)
+        if len(appends) < len(jobs):
+            appended = iter(outcomes)
+            outcomes = [
+                self._do(job) if isinstance(job, WorkJob) else next(appended) for job in jobs
+            ]
+        return outcomes, head
+
+    def _let_participants_join(self, appends: Sequence[AppendJob], head: int) -> None:
+        logs = {id(job.participants): job.participants for job in appends if job.participants}
+        for participants in logs.values():
+            for participant in participants:
+                _join(participant, self._connection, head)
+
+    def _do(self, job: WorkJob) -> Any:
+        if job.check is not None:
+            try:
+                job.check(self._connection)
+            except DiptychError as refusal:
+                return refusal
+        return job.write(self._connection)
+
+    def _in_halves(self, jobs: Sequence[Job], patience_s: float) -> Committed:
+        half = len(jobs) // 2
+        patience_s = patience_s or 1.0
+        first = self.commit(jobs[:half], patience_s)
+        second = self.commit(jobs[half:], patience_s)
+        head = first.head if second.head is None else second.head
+        return Committed(first.outcomes + second.outcomes, head)
+
+    def _all_failed(
+        self, jobs: Sequence[Job], error: BaseException, *, committing: bool = False
+    ) -> Committed:
+        return Committed([translate(error, self._path, committing=committing) for _ in jobs], None)
+
+    def _roll_back(self) -> None:
+        # Some errors (a full disk) have rolled back already.
+        if self._connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
+
+def _join(participant: Participant, connection: apsw.Connection, head: int) -> None:
+    participant.join(_Transaction(connection), head)
+
+
+class _Transaction:
+    """An append's transaction as a participant sees it; its handle is the apsw connection."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.handle: Any = connection
+
+    def read(self, after: int, limit: int) -> list[StoredEvent]:
+        """As EventLog.read, including the events of this transaction."""
+        rows = self.handle.execute(sql("select_events"), (after, limit))
+        return list(map(STORED_EVENT, rows))

@@ -1,0 +1,159 @@
+"""The one writer of a database in this process: a queue, a thread, and a short cut."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+import apsw
+
+from diptych.adapters.sqlite.jobs import Job
+from diptych.adapters.sqlite.transaction import Committed, FileLocked, GroupCommit
+from diptych.adapters.sqlite.url import Location
+from diptych.adapters.sqlite.wal import WriteAheadLog
+from diptych.events.log import Appended
+
+__all__ = ["Writer"]
+
+_LARGEST_GROUP = 512
+_INLINE_ROWS = 64
+_INLINE_S = 0.0006
+"""A commit that usually takes less than this is done on the event loop: handing it to a thread and
+back would take as long."""
+
+
+class Writer:
+    """Gathers jobs on the event loop and commits them in groups.
+
+    Everything submitted in one turn of the loop is one group. A single small job on a fast disk is
+    committed at once, on the loop; everything else goes to a thread, which commits whatever has come
+    meanwhile, without waiting for more. Jobs commit in the order of submission.
+
+    `on_head` is called on the loop with the new head after a group with events has committed.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        location: Location,
+        on_head: "Callable[[int], None]",
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._location = location
+        self._on_head = on_head
+        self._group_commit = GroupCommit(connection, location.path)
+        self._wal = WriteAheadLog(connection, location.path)
+        self._submitted: list[Job] = []
+        self._handed_over = 0
+        self._single_s = 0.0
+        self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._stopped = self._loop.create_future()
+        # A daemon: a program that never closes its log can still end. What was not acknowledged by
+        # then is lost, as with any other end of the process.
+        self._thread = threading.Thread(target=self._run, name="diptych-sqlite", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Commit a job soon, and settle its future then."""
+        if not self._submitted:
+            self._loop.call_soon(self._flush)
+        self._submitted.append(job)
+
+    async def close(self) -> None:
+        """Finish everything that was submitted, then end the thread."""
+        self._flush()
+        self._queue.put(None)
+        await self._stopped
+        self._thread.join()
+
+    # --- on the event loop ---
+
+    def _flush(self) -> None:
+        jobs = self._submitted
+        if not jobs:
+            return
+        self._submitted = []
+        if len(jobs) == 1 and self._handed_over == 0 and self._quick(jobs[0]):
+            self._commit_here(jobs)
+        else:
+            self._hand_over(jobs)
+
+    def _quick(self, job: Job) -> bool:
+        return job.size <= _INLINE_ROWS and self._single_s < _INLINE_S
+
+    def _commit_here(self, jobs: list[Job]) -> None:
+        # The thread has nothing to do, so nobody else uses the connection.
+        try:
+            committed = self._commit(jobs, patience_s=0)
+        except FileLocked:
+            self._hand_over(jobs)
+            return
+        self._settle(jobs, committed)
+        if self._wal.due:
+            self._hand_over([])
+
+    def _hand_over(self, jobs: list[Job]) -> None:
+        self._handed_over += 1
+        self._queue.put(jobs)
+
+    def _taken_back(self, handed_over: int, jobs: Sequence[Job], committed: Committed) -> None:
+        self._handed_over -= handed_over
+        self._settle(jobs, committed)
+
+    def _settle(self, jobs: Sequence[Job], committed: Committed) -> None:
+        for job, outcome in zip(jobs, committed.outcomes, strict=True):
+            future = job.future
+            if future.done():  # its caller was cancelled; the append happened all the same
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+        if committed.head is not None:
+            self._on_head(committed.head)
+
+    # --- wherever the connection is in use ---
+
+    def _commit(self, jobs: Sequence[Job], patience_s: float) -> Committed:
+        if len(jobs) > 1:
+            return self._group_commit.commit(jobs, patience_s)
+        began = time.perf_counter()
+        committed = self._group_commit.commit(jobs, patience_s)
+        if jobs[0].size <= _INLINE_ROWS:
+            # Capped, so that one hiccup of the disk is forgotten after a few commits.
+            took = min(time.perf_counter() - began, 4 * _INLINE_S)
+            self._single_s += (took - self._single_s) * 0.2
+        return committed
+
+    # --- in the thread ---
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            jobs, taken, stopping = self._next_group()
+            committed = Committed([], None)
+            if jobs:
+                committed = self._commit(jobs, self._location.busy_timeout_s)
+            self._tell_loop(self._taken_back, taken, jobs, committed)
+            if self._wal.due:
+                self._wal.checkpoint()
+        self._tell_loop(_resolve, self._stopped)
+
+    def _next_group(self) -> tuple[list[Job], int, bool]:
+        """Wait for something to do, and take what else is there."""
+        jobs: list[Job] = []
+        taken = 0
+        while len(jobs) < _LARGEST_GROUP:
+            try:
+                submitted = self._queue.get(block=not taken)
+            except queue.Empty:
+                break
+            if submitted is None:
+                return jobs, taken, True
+            jobs += submitted
+            taken += 1
+        return jobs, taken, False

@@ -1,0 +1,395 @@
+"""The application: the one place where handlers, stores and the runners between them meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from diptych.commands.cache import StateCache
+from diptych.commands.decider import Decider
+from diptych.commands.dispatch import Dispatcher
+from diptych.commands.envelope import CommandEnvelope, CommandHandler, Done, Middleware
+from diptych.commands.function_handler import FunctionHandler
+from diptych.commands.handler import Deciding, Tools
+from diptych.commands.idempotency import FirstAnswers
+from diptych.commands.recording import Recorder
+from diptych.commands.repository import (
+    EventSourcedRepository,
+    Repository,
+    StateStoredRepository,
+)
+from diptych.environment import Environment
+from diptych.errors import ConfigurationError, StaleRead, UnknownMessageType
+from diptych.events.log import EventLog
+from diptych.events.token import Token
+from diptych.messages.codec import MAX_MESSAGE_BYTES, Codec
+from diptych.messages.kinds import Query, identity_of
+from diptych.messages.registry import place_of
+from diptych.parts import Parts
+from diptych.queries.ask import Asker, Consistency, OnStale
+from diptych.queries.handler import QueryHandler, Source
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import ReadStore
+from diptych.queries.wait import Arrivals
+from diptych.stores import Stores
+from diptych.sync.freshness import Waiting
+from diptych.sync.panels import Panels
+from diptych.sync.status import ProjectionStatus
+from diptych.sync.unseen import unseen_rows
+
+__all__ = ["App"]
+
+A = TypeVar("A")
+ReadUrls = str | Mapping[type, str] | None
+
+
+class App:
+    """An application: commands in, events in a log, read models kept by them, queries out.
+
+    ```python
+    app = App("shop", [Cart, CartPages, get_cart], write="sqlite:///shop.db")
+    async with app:
+        done = await app.dispatch(AddItemToCart("c1", "tea", 2))
+        page = await app.ask(GetCart("c1"), after=done.token)
+    ```
+
+    Args:
+        name: What it is called in messages and on the command line.
+        parts: Aggregate classes, deciders, projection classes, upcasters, and functions that take a
+            command or a query. Routing goes by annotations and is checked here.
+        write: URL of the event log: `memory://` or `sqlite:///file.db`.
+        read: URL of the read store, or one per projection class; default: the write database.
+        inline: Projection classes that are folded in the append's transaction: never behind, and
+            paid for by the command. All others are asynchronous.
+        state_stored: Aggregate classes (or deciders) stored as state instead of as events.
+        middleware: Code around every command, outermost first.
+        resources: Objects that function handlers may want by their class.
+        environment: Clock, ids, chance.
+        max_message_bytes: Largest message, as JSON.
+        cached_states: How many states are kept in the process between commands; 0: none.
+
+    Raises ConfigurationError for anything that could not work; nothing is opened before first use.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parts: Iterable[Any],
+        *,
+        write: str = "memory://",
+        read: ReadUrls = None,
+        inline: Sequence[type] = (),
+        state_stored: Sequence[Any] = (),
+        middleware: Sequence[Middleware] = (),
+        resources: Sequence[object] = (),
+        environment: Environment | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        cached_states: int = 10_000,
+    ) -> None:
+        self.name = name
+        self.environment = environment or Environment()
+        self._parts = Parts(parts, max_message_bytes)
+        stores = Stores(write, read, self._parts, self.environment)
+        self.log: EventLog = stores.log
+        self._arrivals = Arrivals()
+        given = {type(one): one for one in resources}
+        self._codecs = self._message_codecs(max_message_bytes)
+        self._repositories = self._make_repositories(state_stored)
+        answers = FirstAnswers(self.log, self._parts.registry, self._codecs)
+        recorder = Recorder(self._parts.registry, self.environment)
+        tools = Tools(self.log, recorder, answers, self.environment, StateCache(cached_states))
+        self._dispatcher = Dispatcher(self._command_handlers(tools, given), middleware)
+        self._dispatch = self._dispatcher.dispatch
+        self._panels = Panels(
+            self.log,
+            self._parts.registry,
+            [(plan, stores.of(plan)) for plan in self._parts.plans.values()],
+            {self._parts.plan_for(one).name for one in inline},
+            self._arrivals,
+            self.environment,
+        )
+        self.sources = {
+            thing: Source(plan, stores.of(plan))
+            for projection, plan in self._parts.plans.items()
+            for thing in ([projection, plan.shape.model] if plan.shape else [projection])
+        }
+        self._handlers = self._query_handlers(given)
+        freshness = Waiting(self._arrivals, self._panels.here)
+        self._asker = Asker(self._handlers, freshness, self._unseen, self.log)
+        self._freshness = freshness
+        self._opening: asyncio.Lock | None = None
+        self._open = False
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def open(self, *, projections: bool = True) -> Self:
+        """Connect, make what is missing, and start the projections (unless told not to).
+
+        Called by `async with`, and by the first dispatch or ask. Calling again does nothing. Raises
+        StoreError, and ConfigurationError when an inline projection must be rebuilt first.
+        """
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if not self._open:
+                await self.log.open()
+                await self._panels.open(run=projections)
+                self._open = True
+        return self
+
+    async def close(self) -> None:
+        """Stop the projections after their present batch, finish what was accepted, let go."""
+        if self._opening is None:
+            return
+        async with self._opening:
+            if self._open:
+                self._open = False
+                await self._panels.close()
+                await self.log.close()
+        self._opening = None
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- left panel ------------------------------------------------------------------------------
+
+    async def dispatch(
+        self,
+        command: Any,
+        *,
+        id: str | None = None,  # noqa: A002  the word callers know
+        actor: str | None = None,
+        tenant: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        expected_version: int | None = None,
+    ) -> Done:
+        """Have a command decided and what follows recorded; durable when this returns.
+
+        With an `id` the command has one effect however often it comes: the first answer (also a
+        rejection) is given again. `expected_version` refuses it unless its stream stands there. The
+        rest is recorded with the events.
+
+        Raises Rejection (the business says no), ConflictError, MessageError, StoreError. After
+        OutcomeUnknown or a cancellation, dispatch again with the same id to learn what happened.
+        """
+        if not self._open:
+            await self.open()
+        return await self._dispatch(
+            CommandEnvelope(
+                command, id, actor, tenant, correlation_id, causation_id, expected_version
+            )
+        )
+
+    async def load(self, kind: Any, key: object, *, version: int | None = None) -> Any:
+        """The write model's state of an aggregate (by class) or decider; at `version` if given.
+
+        The initial state for a key that has no events. Raises ConfigurationError for an unknown
+        kind, or for an old version of what is stored as state.
+        """
+        if not self._open:
+            await self.open()
+        repository = self._repositories.get(kind)
+        if repository is None:
+            raise ConfigurationError(
+                f"{place_of(kind)} is no aggregate or decider of {self.name}: list it in App(...)."
+            )
+        stream = repository.decider.stream(key)
+        if version is None:
+            return (await repository.load(stream)).state
+        if not isinstance(repository, EventSourcedRepository):
+            raise ConfigurationError(
+                f"{repository.decider.name} is stored as state, older versions are not kept."
+            )
+        return (await repository.load_at(stream, version)).state
+
+    # -- right panel -----------------------------------------------------------------------------
+
+    @overload
+    async def ask(
+        self,
+        query: Query[A],
+        *,
+        after: Token | None = ...,
+        within_s: float = ...,
+        on_stale: OnStale = ...,
+        consistency: Consistency = ...,
+    ) -> A: ...
+
+    @overload
+    async def ask(
+        self,
+        query: object,
+        *,
+        after: Token | None = ...,
+        within_s: float = ...,
+        on_stale: OnStale = ...,
+        consistency: Consistency = ...,
+    ) -> Any: ...
+
+    async def ask(
+        self,
+        query: Any,
+        *,
+        after: Token | None = None,
+        within_s: float = 2.0,
+        on_stale: OnStale = "error",
+        consistency: Consistency = "eventual",
+    ) -> Any:
+        """Have a query answered from its read models.
+
+        With `after`, the answer shows at least what that token stands for: the query waits up to
+        `within_s` seconds for its read models to come that far. If they do not, `on_stale` decides:
+        `"error"` raises StaleRead, `"stale"` answers with what there is, `"write_model"` folds the
+        missing events on the spot. `consistency="write_model"` does that at once, whatever the
+        token: the answer is as new as the log.
+
+        Raises StaleRead, ForeignToken, NoHandler, StoreError, and what the handler raises.
+        """
+        if not self._open:
+            await self.open()
+        return await self._asker.ask(query, after, within_s, on_stale, consistency)
+
+    async def head_token(self) -> Token:
+        """A token of this moment: a query that waits for it shows everything recorded until now."""
+        if not self._open:
+            await self.open()
+        return Token(self.log.identity, await self.log.head())
+
+    # -- in step ---------------------------------------------------------------------------------
+
+    async def settle(self, within_s: float = 5.0) -> None:
+        """Wait until every projection has come to the present head.
+
+        Raises StaleRead that says who is behind, before which event, and why.
+        """
+        token = await self.head_token()
+        deadline = asyncio.get_running_loop().time() + within_s
+        for plan in self._parts.plans.values():
+            source = self.sources[plan.projection]
+            left = max(0.0, deadline - asyncio.get_running_loop().time())
+            if not await self._freshness.wait(source, token.position, left):
+                raise await self._not_settled(plan, token.position, within_s)
+
+    async def status(self) -> list[ProjectionStatus]:
+        """Where every projection stands, in the order they were listed."""
+        if not self._open:
+            await self.open()
+        return await self._panels.status()
+
+    async def rebuild(self, projection: type | str) -> None:
+        """Forget a projection's rows and fold the log again from the first event, in place.
+
+        Reads see it fill up meanwhile. Only in an application opened with `projections=False`, so
+        that no runner of this process is in the way.
+        """
+        await self._panels.rebuild(self.plan_named(projection).name)
+
+    def plan_named(self, projection: type | str) -> Plan:
+        """The plan of a projection by class, read model class, or name."""
+        if not isinstance(projection, str):
+            return self._parts.plan_for(projection)
+        for plan in self._parts.plans.values():
+            if projection in (plan.name, plan.projection.__name__):
+                return plan
+        names = ", ".join(plan.name for plan in self._parts.plans.values()) or "none"
+        raise ConfigurationError(f"{self.name} has no projection {projection!r}; it has {names}.")
+
+    # -- what there is (for edges: command line, web, console) -------------------------------------
+
+    @property
+    def parts(self) -> Parts:
+        """What the application is made of."""
+        return self._parts
+
+    def decode_command(self, name: str, data: bytes) -> Any:
+        """A command from its type name and JSON. Raises UnknownMessageType, InvalidMessage."""
+        return self._decode_message(name, data, self._parts.commands, "command")
+
+    def decode_query(self, name: str, data: bytes) -> Any:
+        """A query from its type name and JSON. Raises UnknownMessageType, InvalidMessage."""
+        return self._decode_message(name, data, self._parts.queries, "query")
+
+    # -- building --------------------------------------------------------------------------------
+
+    def _decode_message(
+        self, name: str, data: bytes, known: Iterable[type], kind: str
+    ) -> Any:
+        for cls in known:
+            if name in (identity_of(cls).name, cls.__name__):
+                return self._codecs[cls].decode_from_outside(data)
+        names = ", ".join(sorted(identity_of(cls).name for cls in known)) or "none"
+        raise UnknownMessageType(
+            f"{self.name} has no {kind} {name[:80]!r}; it has {names}.", type=name[:80]
+        )
+
+    def _message_codecs(self, max_bytes: int) -> dict[type, Codec]:
+        known = [*self._parts.commands, *self._parts.queries]
+        return {cls: Codec(cls, identity_of(cls).name, max_bytes) for cls in known}
+
+    def _make_repositories(self, state_stored: Sequence[Any]) -> dict[Any, Repository]:
+        for kind in state_stored:
+            if kind not in self._parts.deciders:
+                raise ConfigurationError(
+                    f"state_stored names {place_of(kind)}, which is not listed in App(...)."
+                )
+        made: dict[Any, Repository] = {}
+        for kind, decider in self._parts.deciders.items():
+            if kind in state_stored:
+                made[kind] = StateStoredRepository(decider, self.log)
+            else:
+                made[kind] = EventSourcedRepository(decider, self.log, self._parts.registry)
+        return made
+
+    def _command_handlers(
+        self, tools: Tools, given: Mapping[type, Any]
+    ) -> dict[type, CommandHandler]:
+        deciding = {
+            id(decider): Deciding(self._repositories[kind], tools)
+            for kind, decider in self._parts.deciders.items()
+        }
+        made: dict[type, CommandHandler] = {}
+        for command, owner in self._parts.commands.items():
+            if isinstance(owner, Decider):
+                made[command] = deciding[id(owner)]
+            else:
+                made[command] = FunctionHandler(
+                    owner, self._repositories, self._parts.registry, tools, given
+                )
+        return made
+
+    def _query_handlers(self, given: Mapping[type, Any]) -> dict[type, QueryHandler]:
+        made: dict[type, QueryHandler] = {}
+        for query, spec in self._parts.queries.items():
+            made[query] = QueryHandler(spec, self.sources, given)
+        return made
+
+    def _unseen(self, plan: Plan) -> Any:
+        store: ReadStore = self.sources[plan.projection].store
+        return lambda: unseen_rows(self.log, self._parts.registry, store, plan)
+
+    async def _not_settled(self, plan: Plan, head: int, within_s: float) -> StaleRead:
+        source = self.sources[plan.projection]
+        reached = (await source.store.checkpoint(plan.name)).position
+        following = await self.log.read(reached, 1)
+        event = f" before {following[0].type} of {following[0].stream}" if following else ""
+        why = self._freshness.why(source)
+        return StaleRead(
+            f"{plan.name} stands at position {reached}{event}, {head - reached} events behind the "
+            f"head {head} after {within_s:g} s: {why or 'it is still catching up'}",
+            projection=plan.name,
+            wanted=head,
+            reached=reached,
+            within_s=within_s,
+            why=why,
+        )

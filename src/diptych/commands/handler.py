@@ -1,0 +1,148 @@
+"""What happens to a command: load, decide, append. The heart of the left panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diptych.commands.cache import StateCache, StreamGate
+from diptych.commands.envelope import CommandEnvelope, Done
+from diptych.commands.idempotency import FirstAnswers
+from diptych.commands.recording import Recorder
+from diptych.commands.repository import Held, Repository
+from diptych.environment import Environment
+from diptych.errors import Rejection, VersionConflict
+from diptych.events.log import Append, EventLog, StreamAppend
+from diptych.events.token import Token
+
+__all__ = ["Deciding", "Tools"]
+
+MAX_ATTEMPTS = 10
+"""How often a command is decided again after another process was first."""
+
+
+class Tools:
+    """What every command handler of one application shares."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        recorder: Recorder,
+        answers: FirstAnswers,
+        environment: Environment,
+        cache: StateCache,
+    ) -> None:
+        self.log = log
+        self.recorder = recorder
+        self.answers = answers
+        self.environment = environment
+        self.cache = cache
+        self.gate = StreamGate()
+
+    async def back_off(self, attempt: int) -> None:
+        """Wait a little before deciding again: at random, so that two rivals do not meet again."""
+        await self.environment.sleep(self.environment.random.random() * 0.001 * 2**attempt)
+
+
+class Deciding:
+    """Handles the commands of one decider, whichever repository keeps its state."""
+
+    def __init__(self, repository: Repository, tools: Tools) -> None:
+        self._repository = repository
+        self._decider = repository.decider
+        self._tools = tools
+        self._key = repository.decider.key
+
+    async def __call__(self, envelope: CommandEnvelope) -> Done:
+        """Load the state, decide, append what was decided.
+
+        Decides again when another process was first, unless the caller expected a version. Raises
+        Rejection, ConflictError, MessageError, StoreError, and whatever the decision raises; then
+        nothing was written (but for the record of a rejection whose caller gave an id).
+        """
+        stream = self._decider.stream(getattr(envelope.command, self._key))
+        gate = self._tools.gate
+        await gate.enter(stream)
+        try:
+            for attempt in range(MAX_ATTEMPTS):
+                try:
+                    return await self._attempt(stream, envelope)
+                except VersionConflict:
+                    if envelope.expected_version is not None or attempt == MAX_ATTEMPTS - 1:
+                        raise
+                    await self._tools.back_off(attempt)
+        finally:
+            gate.leave(stream)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, stream: str, envelope: CommandEnvelope) -> Done:
+        # 1. Load. The state is ours alone until it is put back.
+        cached = self._tools.cache.take(stream)
+        held = cached or await self._repository.load(stream)
+        # 2. Decide.
+        try:
+            events = self._decide(stream, held, envelope)
+        except Rejection:
+            events = None
+        if not events and cached is not None:
+            # Nobody checks the version of a command that writes nothing, so look whether the cached
+            # state still is the present one before "no" or "nothing to do" is believed.
+            held = await self._repository.catch_up(stream, cached)
+            events = None
+        if events is None:
+            try:
+                events = self._decide(stream, held, envelope)
+            except Rejection as rejection:
+                return await self._reject(stream, held, envelope, rejection)
+        # 3. Append.
+        return await self._append(stream, held, events, envelope)
+
+    def _decide(self, stream: str, held: Held, envelope: CommandEnvelope) -> tuple[Any, ...]:
+        expected = envelope.expected_version
+        if expected is not None and expected != held.version:
+            raise VersionConflict(
+                f"{stream} stands at version {held.version}, the command expected {expected}. Look "
+                "at it again and decide anew.",
+                stream=stream,
+                expected=expected,
+                actual=held.version,
+            )
+        return self._decider.events_of(envelope.command, held.state)
+
+    async def _reject(
+        self, stream: str, held: Held, envelope: CommandEnvelope, rejection: Rejection
+    ) -> Done:
+        self._tools.cache.put(stream, held)
+        record = self._tools.answers.record(envelope, rejection=rejection)
+        if record is not None:
+            done = await self._tools.log.append(Append(command=record))
+            if done.repeated is not None:
+                return await self._tools.answers.again(envelope, done.repeated)
+        raise rejection
+
+    async def _append(
+        self, stream: str, held: Held, events: tuple[Any, ...], envelope: CommandEnvelope
+    ) -> Done:
+        tools = self._tools
+        record = tools.answers.record(envelope, stream, held.version + len(events))
+        if not events and record is None:
+            tools.cache.put(stream, held)
+            return Done(Token(tools.log.identity, 0, stream, held.version), (), stream, held.version)
+        stored = tools.recorder.record(events, envelope)
+        state = held.state
+        for event in events:
+            state = self._decider.evolved(state, event)
+        after = Held(state, held.version + len(events))
+        done = await tools.log.append(
+            Append(
+                (StreamAppend(stream, held.version, stored),),
+                None,
+                self._repository.snapshots(stream, held.version, after),
+                record,
+                tools.environment.time_us(),
+            )
+        )
+        if done.repeated is not None:
+            return await tools.answers.again(envelope, done.repeated)
+        tools.cache.put(stream, after)
+        token = Token(tools.log.identity, done.last, stream, after.version)
+        return Done(token, events, stream, after.version)

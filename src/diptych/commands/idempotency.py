@@ -1,0 +1,122 @@
+"""One effect per command id: the first answer is recorded with the append, and given again.
+
+Only an id that the caller gave is recorded, because only then can anybody come back with it. A
+rejection is an answer too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from diptych.commands.envelope import CommandEnvelope, Done
+from diptych.errors import CommandIdReused, Rejection, rebuild
+from diptych.events.log import CommandRecord, EventLog
+from diptych.events.token import Token
+from diptych.messages.codec import Codec
+from diptych.messages.kinds import identity_of
+from diptych.messages.registry import Registry
+
+__all__ = ["FirstAnswers", "digest_of"]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A rejection as it is stored: the class by name, the sentence, and its facts."""
+
+    type: str
+    message: str
+    facts: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored of an answer; the events themselves are in the log."""
+
+    stream: str = ""
+    version: int = 0
+    refusal: Refusal | None = None
+
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_decode = msgspec.json.Decoder(Answer).decode
+
+
+class FirstAnswers:
+    """Writes first answers into command records, and reads them back."""
+
+    def __init__(self, log: EventLog, registry: Registry, codecs: dict[type, Codec]) -> None:
+        self._log = log
+        self._registry = registry
+        self._codecs = codecs
+
+    def record(
+        self,
+        envelope: CommandEnvelope,
+        stream: str = "",
+        version: int = 0,
+        rejection: Rejection | None = None,
+    ) -> CommandRecord | None:
+        """The record of this answer; None when the caller gave no id. Raises InvalidMessage."""
+        if envelope.command_id is None:
+            return None
+        refusal = None
+        if rejection is not None:
+            refusal = Refusal(type(rejection).__name__, rejection.message, rejection.facts)
+        digest = digest_of(envelope.command, self._codecs)
+        return CommandRecord(envelope.command_id, digest, _encode(Answer(stream, version, refusal)))
+
+    async def known(self, envelope: CommandEnvelope) -> CommandRecord | None:
+        """The record of an earlier answer to this command id, if there is one."""
+        if envelope.command_id is None:
+            return None
+        return await self._log.command(envelope.command_id)
+
+    async def again(self, envelope: CommandEnvelope, first: CommandRecord) -> Done:
+        """Give the first answer again: return it, or raise the rejection it was.
+
+        Raises CommandIdReused when the id came with another command then.
+        """
+        if first.digest != digest_of(envelope.command, self._codecs):
+            raise CommandIdReused(
+                f"the command id {first.command_id!r} was used for another command. Nothing was "
+                "done; give every command an id of its own.",
+                command_id=first.command_id,
+            )
+        answer = _decode(first.answer)
+        if answer.refusal is not None:
+            raise _as_rejection(answer.refusal)
+        last = first.first + first.count - 1 if first.count else 0
+        stored = await self._log.read(first.first - 1, first.count) if first.count else []
+        events = tuple(self._registry.decode(one.type, one.schema, one.data) for one in stored)
+        token = Token(self._log.identity, last, answer.stream, answer.version)
+        return Done(token, events, answer.stream, answer.version, repeated=True)
+
+
+def digest_of(command: Any, codecs: dict[type, Codec]) -> bytes:
+    """16 bytes that tell one command from another: BLAKE2b over its type name and JSON."""
+    cls = type(command)
+    codec = codecs.get(cls)
+    if codec is None:
+        codec = codecs[cls] = Codec(cls, identity_of(cls).name)
+    made = hashlib.blake2b(codec.name.encode(), digest_size=16)
+    made.update(b"\0")
+    made.update(codec.encode(command))
+    return made.digest()
+
+
+def _as_rejection(refusal: Refusal) -> Rejection:
+    cls = _named(Rejection, refusal.type) or Rejection
+    made = rebuild(cls, refusal.message, refusal.facts)
+    assert isinstance(made, Rejection)  # noqa: S101  for the type checker
+    return made
+
+
+def _named(cls: type[Rejection], name: str) -> type[Rejection] | None:
+    if cls.__name__ == name:
+        return cls
+    for child in cls.__subclasses__():
+        found = _named(child, name)
+        if found is not None:
+            return found
+    return None

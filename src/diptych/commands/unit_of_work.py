@@ -1,0 +1,146 @@
+"""A unit of work: several streams, or events by type and tag, decided on and written in one append."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diptych.commands.decider import Decider
+from diptych.commands.envelope import CommandEnvelope, Done
+from diptych.commands.handler import Tools
+from diptych.commands.repository import Held, Repository
+from diptych.errors import ConfigurationError
+from diptych.events.condition import AppendCondition, EventFilter
+from diptych.events.log import Append, StreamAppend
+from diptych.events.token import Token
+from diptych.messages.envelope import Envelope
+from diptych.messages.registry import Registry, place_of
+
+__all__ = ["UnitOfWork"]
+
+_PAGE = 1_000
+
+
+class UnitOfWork:
+    """What a function handler loads, looks at and records; committed when the handler returns.
+
+    Everything it loaded must still stand where it stood, or the append fails and the handler is
+    called again. So a handler may be called more than once: let it do nothing to the outside.
+    """
+
+    def __init__(
+        self,
+        envelope: CommandEnvelope,
+        repositories: Mapping[Any, Repository],
+        registry: Registry,
+        tools: Tools,
+    ) -> None:
+        self.envelope = envelope
+        self._repositories = repositories
+        self._registry = registry
+        self._tools = tools
+        self._loaded: dict[str, Held] = {}
+        self._owner: dict[str, Repository] = {}
+        self._recorded: dict[str, list[Any]] = {}
+        self._filters: list[EventFilter] = []
+        self._seen = -1
+
+    async def load(self, kind: Any, key: object) -> Any:
+        """The state of an aggregate (by class) or decider, as it will be after what was recorded."""
+        return (await self._hold(kind, key))[1].state
+
+    async def decide(self, kind: Any, key: object, command: Any) -> tuple[Any, ...]:
+        """Let an aggregate decide a command, record what follows, and return it. Raises Rejection."""
+        stream, held = await self._hold(kind, key)
+        events = self._owner[stream].decider.events_of(command, held.state)
+        self._evolve(stream, events)
+        return events
+
+    async def record(self, kind: Any, key: object, *events: Any) -> None:
+        """Record events in the stream of an aggregate or decider."""
+        stream, _ = await self._hold(kind, key)
+        self._evolve(stream, events)
+
+    async def events(
+        self, types: Sequence[type] = (), tags: Sequence[str] = ()
+    ) -> list[Envelope]:
+        """All events of these types that carry all these tags (`"course_id:42"`), oldest first.
+
+        The append then fails, and the handler is called again, if one more appears meanwhile.
+        """
+        names = tuple(self._registry.of(cls).identity.name for cls in types)
+        wanted = EventFilter(names, tuple(tags))
+        if self._seen < 0:
+            # What may have been added after this moment is what the append condition looks at.
+            self._seen = await self._tools.log.head()
+        self._filters.append(wanted)
+        found: list[Envelope] = []
+        after = 0
+        while page := await self._tools.log.read(after, _PAGE, (wanted,)):
+            for one in page:
+                event = self._registry.decode(one.type, one.schema, one.data)
+                found.append(
+                    Envelope(event, one.position, one.stream, one.version, one.type, one.meta,
+                             one.recorded_us)
+                )
+            after = page[-1].position
+        return found
+
+    async def commit(self) -> Done:
+        """Append everything recorded, all or nothing. Called by the handler's caller."""
+        tools, envelope = self._tools, self.envelope
+        streams, snapshots, events = [], [], []
+        stream, version = "", 0
+        for name, before in self._loaded.items():
+            recorded = self._recorded.get(name, [])
+            stored = tools.recorder.record(recorded, envelope)
+            streams.append(StreamAppend(name, before.version, stored))
+            if recorded:
+                after = self._after(name)
+                snapshots += self._owner[name].snapshots(name, before.version, after)
+                events += recorded
+                if not stream:
+                    stream, version = name, after.version
+        record = tools.answers.record(envelope, stream, version)
+        if not events and record is None:
+            return Done(Token(tools.log.identity, 0, stream, version))
+        condition = AppendCondition(tuple(self._filters), self._seen) if self._filters else None
+        done = await tools.log.append(
+            Append(tuple(streams), condition, tuple(snapshots), record, tools.environment.time_us())
+        )
+        if done.repeated is not None:
+            return await tools.answers.again(envelope, done.repeated)
+        token = Token(tools.log.identity, done.last, stream, version)
+        return Done(token, tuple(events), stream, version)
+
+    async def _hold(self, kind: Any, key: object) -> tuple[str, Held]:
+        repository = self._repository(kind)
+        stream = repository.decider.stream(key)
+        if stream not in self._loaded:
+            held = await repository.load(stream)
+            self._owner[stream] = repository
+            self._loaded[stream] = held
+            self._recorded[stream] = []
+        return stream, self._after(stream)
+
+    def _repository(self, kind: Any) -> Repository:
+        try:
+            return self._repositories[kind]
+        except KeyError:
+            raise ConfigurationError(
+                f"{place_of(kind)} is no aggregate or decider of this application: list it in App(...)."
+            ) from None
+
+    def _evolve(self, stream: str, events: Sequence[Any]) -> None:
+        decider: Decider[Any] = self._owner[stream].decider
+        held = self._loaded[stream]
+        state = held.state
+        for event in events:
+            state = decider.evolved(state, event)
+        # The version stays the loaded one: it is what the append expects.
+        self._loaded[stream] = Held(state, held.version)
+        self._recorded[stream] += events
+
+    def _after(self, stream: str) -> Held:
+        held = self._loaded[stream]
+        return Held(held.state, held.version + len(self._recorded[stream]))

@@ -1,0 +1,93 @@
+"""What the outside world is asked for: time, ids, chance. Everything else in diptych is a function
+of its input, so a test (or a simulation) that replaces the environment replays any run.
+
+The real world is `Environment()`; a world that repeats itself is `Environment.seeded(7)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["Environment"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Environment:
+    """Clock, ids and chance of the real world.
+
+    Subclass it, or use `seeded`, to control them. Time is never used to decide about order or
+    safety: it is recorded, shown and slept on, nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.random = random.Random()  # noqa: S311  ids need to be unique, not secret
+
+    def time_us(self) -> int:
+        """Wall-clock time in whole microseconds since 1970-01-01 UTC."""
+        return time.time_ns() // 1000
+
+    def now(self) -> datetime:
+        """Wall-clock time as an aware datetime in UTC."""
+        return moment(self.time_us())
+
+    def monotonic_s(self) -> float:
+        """Seconds on a clock that never goes back; only differences mean anything."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for at least `seconds`."""
+        await asyncio.sleep(seconds)
+
+    def new_id(self) -> str:
+        """A new unique id: 32 hexadecimal digits in the layout of UUID version 7 (RFC 9562).
+
+        Ids made in different milliseconds sort by time. They can be guessed: never use one as a
+        secret.
+        """
+        milliseconds = self.time_us() // 1000
+        chance = self.random.getrandbits(74)
+        value = (milliseconds << 80) | 0x7000_8000_0000_0000_0000
+        value |= ((chance >> 62) << 64) | (chance & 0x3FFF_FFFF_FFFF_FFFF)
+        return f"{value:032x}"
+
+    @staticmethod
+    def seeded(seed: int, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> SeededEnvironment:
+        """A world that repeats itself: the same seed gives the same ids, times and chances."""
+        return SeededEnvironment(seed, start)
+
+
+class SeededEnvironment(Environment):
+    """An environment whose clock moves only when told (or slept on), with ids from a seed."""
+
+    def __init__(self, seed: int, start: datetime) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)  # noqa: S311  repeatable by design
+        self._time_us = (start - _EPOCH) // timedelta(microseconds=1)
+
+    def time_us(self) -> int:
+        """The seeded time; see `advance`."""
+        return self._time_us
+
+    def monotonic_s(self) -> float:
+        """Seeded seconds."""
+        return self._time_us / 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock by `seconds` and let every other task run once."""
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward by `seconds`."""
+        self._time_us += int(seconds * 1_000_000)
+
+
+def moment(time_us: int) -> datetime:
+    """Microseconds since 1970 as an aware datetime in UTC (exact: no float on the way)."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+

@@ -1,0 +1,134 @@
+"""A batch of events folded by key in memory: rows are loaded once, changed many times, written once.
+
+This is where projections get their speed. Everything here is a function of events and rows; reading
+and writing stand around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from diptych.errors import DiptychError, ProjectionFailed
+from diptych.messages.envelope import Envelope
+from diptych.messages.registry import place_of
+from diptych.queries.projection import IN_PLACE, REPLACED, FoldStep, Plan, Sql
+from diptych.queries.read_store import Change, Row
+
+__all__ = ["Batch", "envelopes_of"]
+
+
+class Batch:
+    """The events of one batch that concern one projection, and the keys of the rows they touch.
+
+    Make it of `envelopes` (ascending), load the rows of `keys`, then ask for the `change`. Raises
+    ProjectionFailed when a key cannot be told.
+    """
+
+    __slots__ = ("_after", "_plan", "_steps", "_upto", "keys")
+
+    def __init__(self, plan: Plan, envelopes: Iterable[Envelope], after: int, upto: int) -> None:
+        self._plan = plan
+        self._after = after
+        self._upto = upto
+        self._steps: list[tuple[FoldStep, str, Envelope]] = []
+        steps = plan.steps
+        add = self._steps.append
+        for envelope in envelopes:
+            step = steps.get(type(envelope.event))
+            if step is None:
+                continue
+            if step.keys is None:
+                add((step, "", envelope))
+                continue
+            try:
+                key = step.keys(envelope.event)
+            except Exception as error:
+                raise _failed(plan, envelope, error, place_of(step.call)) from error
+            if step.many and not isinstance(key, str):
+                for one in key:
+                    add((step, one, envelope))
+            else:
+                add((step, key, envelope))  # type: ignore[arg-type]
+        self.keys: list[str] = (
+            list(dict.fromkeys([key for _, key, _ in self._steps])) if plan.shape else []
+        )
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def change(self, rows: dict[str, Row]) -> Change:
+        """Fold the events into the loaded `rows` (which may be changed) and say what to write.
+
+        Raises ProjectionFailed naming the event a method raised on; then nothing must be written.
+        """
+        if self._plan.shape is None:
+            return self._statements()
+        values: dict[str, Any] = {key: row.value for key, row in rows.items()}
+        touched: dict[str, int] = {}
+        model, key_field = self._plan.shape.model, self._plan.shape.key
+        get = values.get
+        for step, key, envelope in self._steps:
+            value = get(key)
+            try:
+                if value is None and not step.wants_none:
+                    value = model(**{key_field: key})
+                if step.takes_envelope:
+                    result = step.call(value, envelope.event, envelope)
+                else:
+                    result = step.call(value, envelope.event)
+                if step.mode is not IN_PLACE:
+                    value = self._checked(step, result, key)
+            except Exception as error:
+                raise _failed(self._plan, envelope, error, place_of(step.call)) from error
+            values[key] = value
+            touched[key] = envelope.position
+        written = [Row(k, at, values[k]) for k, at in touched.items() if values[k] is not None]
+        deleted = [k for k in touched if values[k] is None]
+        return Change(self._plan.name, self._after, self._upto, written, deleted)
+
+    def _checked(self, step: FoldStep, result: Any, key: str) -> Any:
+        shape = self._plan.shape
+        assert shape is not None  # noqa: S101  only called for rows
+        if result is None:
+            if step.mode is REPLACED:
+                raise TypeError(f"returned None instead of a {shape.model.__name__}")
+            return None
+        if type(result) is not shape.model:
+            raise TypeError(f"returned {result!r} instead of a {shape.model.__name__}")
+        if getattr(result, shape.key) != key:
+            raise ValueError(f"returned the row of {getattr(result, shape.key)!r} for {key!r}")
+        return result
+
+    def _statements(self) -> Change:
+        sql = Sql()
+        for step, _, envelope in self._steps:
+            try:
+                if step.takes_envelope:
+                    step.call(sql, envelope.event, envelope)
+                else:
+                    step.call(sql, envelope.event)
+            except Exception as error:
+                raise _failed(self._plan, envelope, error, place_of(step.call)) from error
+        return Change(self._plan.name, self._after, self._upto, statements=sql.statements)
+
+
+def _failed(plan: Plan, envelope: Envelope, error: Exception, place: str) -> ProjectionFailed:
+    why = error.message if isinstance(error, DiptychError) else repr(error)
+    return ProjectionFailed(
+        f"the projection {plan.name} raised at position {envelope.position} ({envelope.type} of "
+        f"{envelope.stream}): {why} in {place}. Nothing after that event was applied; mend the "
+        "projection and start again.",
+        projection=plan.name,
+        position=envelope.position,
+        event_type=envelope.type,
+        stream=envelope.stream,
+    )
+
+
+def envelopes_of(stored: Sequence[Any], decode: Any) -> list[Envelope]:
+    """Decode stored events into envelopes; `decode` is Registry.decode."""
+    return [
+        Envelope(decode(name, schema, data), position, stream, version, name, meta, recorded_us)
+        for position, stream, version, name, schema, data, meta, recorded_us in stored
+    ]

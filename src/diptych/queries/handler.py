@@ -1,0 +1,91 @@
+"""A query handled by a plain function, `def` or `async def`, with its readers by annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, get_args, get_origin
+
+from diptych.errors import ConfigurationError
+from diptych.messages.injection import FunctionSpec
+from diptych.messages.registry import place_of
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import ReadStore
+from diptych.queries.reader import Reader, SqlReader
+
+__all__ = ["QueryHandler", "Source", "Unseen"]
+
+Unseen = Callable[[Plan], Callable[[], Coroutine[Any, Any, Any]]]
+
+
+class Source:
+    """One projection and the store that keeps it."""
+
+    def __init__(self, plan: Plan, store: ReadStore) -> None:
+        self.plan = plan
+        self.store = store
+
+
+class QueryHandler:
+    """Answers the queries of one function; `sources` are the projections it reads.
+
+    The function may want, by annotation: `Reader[SomeReadModel]`, `SqlReader[SomeProjection]`, and
+    any class of which App(resources=[...]) holds an instance.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        sources: Mapping[type, Source],
+        resources: Mapping[type, Any],
+    ) -> None:
+        self.spec = spec
+        self.sources: list[Source] = []
+        self._readers: dict[str, tuple[Any, Source]] = {}
+        self._fixed: dict[str, Any] = {}
+        for name, wanted in spec.wants:
+            self._want(name, wanted, sources, resources)
+
+    async def answer(self, query: Any, unseen: Unseen | None = None) -> Any:
+        """Call the function. With `unseen`, readers also show what projections have not seen yet.
+
+        Raises what the function raises; ConfigurationError when own SQL is asked for unseen events.
+        """
+        wanted = self._fixed
+        if unseen is not None:
+            wanted = dict(wanted)
+            for name, (kind, source) in self._readers.items():
+                if kind is SqlReader:
+                    raise ConfigurationError(
+                        f"{place_of(self.spec.function)} reads own SQL, which cannot show events "
+                        "that its projection has not seen. Ask with after=token and within_s."
+                    )
+                wanted[name] = Reader(source.store, source.plan, unseen(source.plan))
+        result = self.spec.call(query, wanted)
+        return await result if self.spec.waits else result
+
+    def _want(
+        self,
+        name: str,
+        wanted: Any,
+        sources: Mapping[type, Source],
+        resources: Mapping[type, Any],
+    ) -> None:
+        kind = get_origin(wanted)
+        if kind is Reader or kind is SqlReader:
+            source = sources.get(get_args(wanted)[0])
+            if source is None:
+                raise ConfigurationError(
+                    f"{place_of(self.spec.function)} reads {wanted}, and no projection of this "
+                    "application fills it: list the projection in App(...)."
+                )
+            reader = Reader(source.store, source.plan) if kind is Reader else SqlReader(source.store)
+            self._readers[name] = (kind, source)
+            self._fixed[name] = reader
+            self.sources.append(source)
+        elif wanted in resources:
+            self._fixed[name] = resources[wanted]
+        else:
+            raise ConfigurationError(
+                f"the parameter {name!r} of {place_of(self.spec.function)} wants {wanted!r}: a query "
+                "handler can have Reader[...], SqlReader[...], and what App(resources=[...]) holds."
+            )

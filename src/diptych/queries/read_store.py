@@ -1,0 +1,189 @@
+"""The port of a read store, with its numbered guarantees and declared capabilities."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from diptych.queries.read_model import RowShape
+
+__all__ = [
+    "Capability",
+    "Change",
+    "CheckpointInfo",
+    "Filter",
+    "Find",
+    "InlineRows",
+    "Loaded",
+    "Operator",
+    "ReadStore",
+    "Row",
+    "Statement",
+    "TableSpec",
+]
+
+
+class Capability(enum.Enum):
+    """What a read store can do beyond rows by key; the engine picks its strategy by these."""
+
+    TRANSACTIONAL_CHECKPOINT = "rows and checkpoint change in one transaction"
+    INLINE = "can take part in the transaction of an event log in the same database"
+    FIND = "rows by field values, ordered"
+    FULL_TEXT = "rows by words in their search fields"
+    SQL = "own tables and own SELECT"
+
+
+class TableSpec(msgspec.Struct, frozen=True):
+    """What one projection keeps in the store.
+
+    `name` is the projection's (snake case); `fingerprint` changes when its rows would look
+    different; exactly one of `shape` (rows by key) and `schema` (own CREATE statements, `tables`
+    being the names they create) is given.
+    """
+
+    name: str
+    fingerprint: str
+    shape: RowShape | None = None
+    schema: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """One row: its key, the position of the last event that touched it, and its read model."""
+
+    key: str
+    position: int
+    value: Any
+
+
+class Statement(NamedTuple):
+    """One SQL statement of a projection that writes its own SQL, with its parameters."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+class Change(NamedTuple):
+    """What one projection makes of the events after `after`, up to and including `upto`."""
+
+    projection: str
+    after: int
+    upto: int
+    rows: Sequence[Row] = ()
+    deleted: Sequence[str] = ()
+    statements: Sequence[Statement] = ()
+
+
+class Loaded(NamedTuple):
+    """Rows that exist among the keys asked for, and the checkpoint of the same moment."""
+
+    checkpoint: int
+    rows: dict[str, Row]
+
+
+class CheckpointInfo(NamedTuple):
+    """Where a projection stands, and for which fingerprint its rows were made ('' before the first)."""
+
+    position: int
+    fingerprint: str
+
+
+Operator = Literal["=", "<", "<=", ">", ">=", "in"]
+
+
+class Filter(NamedTuple):
+    """One condition on a field of a row."""
+
+    field: str
+    operator: Operator
+    value: Any
+
+
+class Find(NamedTuple):
+    """Rows that meet all `filters`, in the order of a field (ties, and None: by key).
+
+    `search` asks for rows that contain all its words (or words beginning with them) in their search
+    fields. `after_key` with no `order_by` continues a scan by key.
+    """
+
+    filters: tuple[Filter, ...] = ()
+    order_by: str | None = None
+    descending: bool = False
+    limit: int | None = None
+    search: str | None = None
+    after_key: str | None = None
+
+
+class ReadStore(Protocol):
+    """Rows of read models, with the checkpoint of each projection beside its rows.
+
+    G1 `apply` writes all rows, deletions, statements and checkpoints of its changes, or none.
+    G2 A change moves a checkpoint only from exactly `after` to `upto`; otherwise CheckpointMoved is
+       raised and nothing of the call is written (this is the fence between two runners).
+    G3 `load` returns rows and checkpoint of one moment.
+    G4 A row read is equal to the row written last, and independent of it: changing a returned object
+       changes nothing stored.
+    G5 `find` returns exactly the rows that meet its filters, in total order, cut to `limit`.
+    G6 A projection that was never applied stands at checkpoint 0 and has no rows; so does one that
+       was reset.
+    G7 `search` finds rows by whole words and by their beginnings, whatever their case.
+    G8 What `apply` wrote is still there after close and open, except in a store that declares itself
+       volatile.
+    G9 An ability that is not declared raises ConfigurationError; it never answers wrongly.
+
+    Errors: CheckpointMoved, StoreUnavailable, SchemaTooNew on opening.
+    """
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this store can do; constant."""
+
+    @property
+    def volatile(self) -> bool:
+        """Whether everything is gone after `close` (memory)."""
+
+    async def open(self, tables: Sequence[TableSpec]) -> None:
+        """Connect and make what is missing for these projections. Calling again adds the new."""
+
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+        """The rows of these keys."""
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Write the changes of one or more projections in one go."""
+
+    async def find(self, projection: str, find: Find) -> list[Row]:
+        """Rows by their fields or words; see Find."""
+
+    async def count(self, projection: str, filters: tuple[Filter, ...] = ()) -> int:
+        """How many rows meet the filters."""
+
+    async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        """Run one reading SQL statement (capability SQL); it cannot write."""
+
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
+        """Where a projection stands."""
+
+    async def reset(self, table: TableSpec) -> None:
+        """Forget rows and checkpoint of a projection, and make its tables anew for `table`."""
+
+    def scratch(self) -> ReadStore:
+        """A new, empty store of the same kind, not yet open, whose data is gone when it is closed.
+
+        Read models are folded into it again to be compared with the kept ones.
+        """
+
+    async def close(self) -> None:
+        """Let go of everything. Calling again does nothing."""
+
+
+class InlineRows(Protocol):
+    """A read store within the transaction of an event log (capability INLINE)."""
+
+    def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+        """As ReadStore.load, seeing what this transaction wrote."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """As ReadStore.apply, committed by the log."""

@@ -1,0 +1,132 @@
+"""What a query handler reads with. A reader cannot write, by type."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from diptych.errors import ConfigurationError
+from diptych.queries.matching import check_fields, matches, ordered
+from diptych.queries.projection import Plan, SqlProjection
+from diptych.queries.read_model import ReadModel
+from diptych.queries.read_store import Filter, Find, Operator, ReadStore, Row
+
+__all__ = ["Reader", "SqlReader"]
+
+R = TypeVar("R", bound=ReadModel)
+P = TypeVar("P", bound=SqlProjection)
+
+Unseen = dict[str, Row | None]
+"""Rows as they will be once the projection has seen every event; None: it will be deleted."""
+
+_OPERATORS: dict[str, Operator] = {
+    "lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "in": "in"
+}  # fmt: skip
+_PAGE = 1_000
+
+
+class Reader(Generic[R]):
+    """Reads the rows of one read model: `Reader[CartPage]` in a query handler's parameters.
+
+    Filters are keyword arguments: `find(customer_id="c1", total__gte=100)` with the endings `__lt`,
+    `__lte`, `__gt`, `__gte` and `__in`. A field that is not among the read model's `indexes` is
+    found by looking at every row.
+    """
+
+    def __init__(
+        self,
+        store: ReadStore,
+        plan: Plan,
+        unseen: Callable[[], Coroutine[Any, Any, Unseen]] | None = None,
+    ) -> None:
+        if plan.shape is None:
+            raise ConfigurationError(f"{plan.name} has no rows by key; read it with SqlReader.")
+        self._store = store
+        self._name = plan.name
+        self._shape = plan.shape
+        self._load_unseen = unseen
+        self._unseen: Unseen | None = None
+
+    async def get(self, key: str) -> R | None:
+        """The row with this key, or None."""
+        if self._load_unseen is not None:
+            unseen = await self._overlay()
+            if key in unseen:
+                row = unseen[key]
+                return None if row is None else row.value  # type: ignore[no-any-return]
+        found = (await self._store.load(self._name, (key,))).rows.get(key)
+        return None if found is None else found.value  # type: ignore[no-any-return]
+
+    async def find(
+        self, *, order_by: str | None = None, limit: int | None = None, **filters: Any
+    ) -> list[R]:
+        """Rows that meet the filters, ordered by a field (`"-total"`: descending; ties by key).
+
+        Raises ConfigurationError for a field the read model does not have.
+        """
+        descending = order_by is not None and order_by.startswith("-")
+        field = order_by[1:] if order_by is not None and descending else order_by
+        find = Find(_filters(filters), field, descending, limit)
+        return [row.value for row in await self._find(find)]
+
+    async def search(self, text: str, *, limit: int | None = 100, **filters: Any) -> list[R]:
+        """Rows whose search fields hold all words of `text` (or words that begin with them)."""
+        return [row.value for row in await self._find(Find(_filters(filters), search=text, limit=limit))]
+
+    async def count(self, **filters: Any) -> int:
+        """How many rows meet the filters."""
+        if self._load_unseen is not None:
+            return len(await self._find(Find(_filters(filters))))
+        check_fields(self._shape, Find(_filters(filters)))
+        return await self._store.count(self._name, _filters(filters))
+
+    async def scan(self) -> AsyncIterator[R]:
+        """Every row, by key, a page at a time; rows may change while it runs."""
+        after: str | None = None
+        while page := await self._find(Find(limit=_PAGE, after_key=after)):
+            for row in page:
+                yield row.value
+            after = page[-1].key
+
+    async def _find(self, find: Find) -> list[Row]:
+        check_fields(self._shape, find)
+        if self._load_unseen is None:
+            return await self._store.find(self._name, find)
+        unseen = await self._overlay()
+        # Of the rows the store finds, those that have changed since count as they are now.
+        wider = find._replace(limit=None if find.limit is None else find.limit + len(unseen))
+        rows = [row for row in await self._store.find(self._name, wider) if row.key not in unseen]
+        for key, row in unseen.items():
+            if row is None or (find.after_key is not None and key <= find.after_key):
+                continue
+            if matches(row.value, find, self._shape):
+                rows.append(row)
+        return ordered(rows, find)[: find.limit]
+
+    async def _overlay(self) -> Unseen:
+        if self._unseen is None:
+            assert self._load_unseen is not None  # noqa: S101  asked before
+            self._unseen = await self._load_unseen()
+        return self._unseen
+
+
+class SqlReader(Generic[P]):
+    """Reads the own tables of a SqlProjection: `SqlReader[SalesByDay]` in a query handler."""
+
+    def __init__(self, store: ReadStore) -> None:
+        self._store = store
+
+    async def select(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Run one SELECT and return its rows as dicts; anything that writes is refused."""
+        return await self._store.select(sql, parameters)
+
+
+def _filters(filters: dict[str, Any]) -> tuple[Filter, ...]:
+    made = []
+    for name, value in filters.items():
+        field, _, ending = name.rpartition("__")
+        if field and ending in _OPERATORS:
+            made.append(Filter(field, _OPERATORS[ending], value))
+        else:
+            made.append(Filter(name, "=", value))
+    return tuple(made)

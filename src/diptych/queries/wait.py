@@ -1,0 +1,92 @@
+"""Who waits for which projection to reach which position: woken when it does, never by looking again."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from typing import Any
+
+__all__ = ["Arrivals"]
+
+
+class Arrivals:
+    """How far each projection of this process has come, and who waits for more."""
+
+    def __init__(self) -> None:
+        self._reached: dict[str, int] = {}
+        self._waiting: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
+        self._troubles: dict[str, str] = {}
+        self._stopped: set[str] = set()
+        self._order = itertools.count()
+        self._impatient: set[asyncio.Event] = set()
+
+    def reached(self, projection: str) -> int:
+        """The position a projection has come to, as far as this process knows."""
+        return self._reached.get(projection, 0)
+
+    def trouble(self, projection: str) -> str:
+        """Why a projection does not move; '' when nothing is wrong."""
+        return self._troubles.get(projection, "")
+
+    def arrive(self, projection: str, position: int) -> None:
+        """A projection has come to `position`: wake everybody who waited for no more than that."""
+        self._reached[projection] = position
+        self._troubles.pop(projection, None)
+        self._stopped.discard(projection)
+        waiting = self._waiting.get(projection)
+        while waiting and waiting[0][0] <= position:
+            _, _, future = heapq.heappop(waiting)
+            if not future.done():
+                future.set_result(None)
+
+    def stop(self, projection: str, why: str) -> None:
+        """A projection will not move until somebody does something: tell everybody who waits."""
+        self._troubles[projection] = why
+        self._stopped.add(projection)
+        for _, _, future in self._waiting.pop(projection, []):
+            if not future.done():
+                future.set_result(None)
+
+    def note(self, projection: str, why: str) -> None:
+        """A projection is held up for now; who waits goes on waiting, and is told why if in vain."""
+        self._troubles[projection] = why
+
+    def anybody_waiting(self) -> bool:
+        """Whether somebody waits for any projection."""
+        return any(self._waiting.values())
+
+    def call_when_waiting(self, event: asyncio.Event) -> None:
+        """Set `event` as soon as somebody begins to wait."""
+        self._impatient.add(event)
+
+    async def wait(self, projection: str, position: int, within_s: float) -> bool:
+        """Wait until a projection has come to `position`; False when it did not in time, or cannot."""
+        if self.reached(projection) >= position:
+            return True
+        if within_s <= 0 or projection in self._stopped:
+            return False
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        entry = (position, next(self._order), future)
+        heapq.heappush(self._waiting.setdefault(projection, []), entry)
+        for event in self._impatient:
+            event.set()
+        timer = loop.call_later(within_s, _give_up, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._forget(projection, entry)
+        return self.reached(projection) >= position
+
+    def _forget(self, projection: str, entry: Any) -> None:
+        waiting = self._waiting.get(projection)
+        if waiting and entry in waiting:
+            waiting.remove(entry)
+            heapq.heapify(waiting)
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

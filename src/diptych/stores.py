@@ -1,0 +1,96 @@
+"""From URLs to stores: the adapter is chosen by the scheme and imported only then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from diptych.environment import Environment
+from diptych.errors import ConfigurationError
+from diptych.events.log import EventLog
+from diptych.parts import Parts
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import Capability, ReadStore
+
+__all__ = ["Stores"]
+
+
+class Stores:
+    """The event log at `write` and the read stores at `read`.
+
+    One URL is one store: projections of the same URL share it, and a read store in the log's
+    database shares its connections. Raises ConfigurationError for a URL that leads nowhere, and for
+    a projection that its store cannot keep.
+    """
+
+    def __init__(
+        self,
+        write: str,
+        read: str | Mapping[type, str] | None,
+        parts: Parts,
+        environment: Environment,
+    ) -> None:
+        self._environment = environment
+        self._databases: dict[str, Any] = {}
+        self.log: EventLog = self._open_log(write)
+        self._stores: dict[str, ReadStore] = {}
+        self._urls: dict[str, str] = {}
+        chosen = read if isinstance(read, Mapping) else {}
+        default = read if isinstance(read, str) else write
+        by_name = {parts.plan_for(thing).name: url for thing, url in chosen.items()}
+        for plan in parts.plans.values():
+            url = by_name.get(plan.name, default)
+            if url not in self._stores:
+                self._stores[url] = self._open_read_store(url)
+            self._urls[plan.name] = url
+            if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
+                raise ConfigurationError(
+                    f"{plan.projection.__name__} writes its own SQL, which {url} does not have. Keep "
+                    f"it in an SQL database: read={{{plan.projection.__name__}: \"sqlite:///...\"}}."
+                )
+
+    def of(self, plan: Plan) -> ReadStore:
+        """The store that keeps a projection."""
+        return self._stores[self._urls[plan.name]]
+
+    def _open_log(self, url: str) -> EventLog:
+        scheme = _scheme(url)
+        if scheme == "memory":
+            from diptych.adapters.memory.event_log import MemoryEventLog
+
+            return MemoryEventLog(environment=self._environment)
+        if scheme == "sqlite":
+            from diptych.adapters.sqlite.event_log import SqliteEventLog
+
+            return SqliteEventLog(self._sqlite(url), self._environment)
+        raise _unknown(url)
+
+    def _open_read_store(self, url: str) -> ReadStore:
+        scheme = _scheme(url)
+        if scheme == "memory":
+            from diptych.adapters.memory.read_store import MemoryReadStore
+
+            return MemoryReadStore()
+        if scheme == "sqlite":
+            from diptych.adapters.sqlite.read_store import SqliteReadStore
+
+            return SqliteReadStore(self._sqlite(url))
+        raise _unknown(url)
+
+    def _sqlite(self, url: str) -> Any:
+        if url not in self._databases:
+            from diptych.adapters.sqlite.database import SqliteDatabase
+
+            self._databases[url] = SqliteDatabase(url)
+        return self._databases[url]
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0]
+
+
+def _unknown(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"no adapter opens {url!r}: use memory:// or sqlite:///file.db (four slashes for an absolute "
+        "path)."
+    )

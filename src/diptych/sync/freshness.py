@@ -1,0 +1,43 @@
+"""Waiting for a projection: woken by its runner in this process, asking its store otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+
+from diptych.queries.handler import Source
+from diptych.queries.wait import Arrivals
+
+__all__ = ["Waiting"]
+
+_POLL_S = (0.002, 0.05)
+"""First and longest pause between two looks at a checkpoint that another process moves."""
+
+
+class Waiting:
+    """See queries.ask.Freshness. `here` names the projections whose runner is in this process."""
+
+    def __init__(self, arrivals: Arrivals, here: set[str]) -> None:
+        self._arrivals = arrivals
+        self._here = here
+
+    async def wait(self, source: Source, position: int, within_s: float) -> bool:
+        """True once the projection has come to `position`."""
+        name = source.plan.name
+        if name in self._here:
+            return await self._arrivals.wait(name, position, within_s)
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + within_s, _POLL_S[0]
+        while (await source.store.checkpoint(name)).position < position:
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _POLL_S[1])
+        return True
+
+    def why(self, source: Source) -> str:
+        """What is in its way, or who should run it."""
+        name = source.plan.name
+        if name not in self._here:
+            return "it does not run in this process; is the process that runs it alive?"
+        return self._arrivals.trouble(name) or f"it has come to {self._arrivals.reached(name)}"

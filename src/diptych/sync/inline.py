@@ -1,0 +1,56 @@
+"""Inline projections: folded inside the transaction of the append, so they are never behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from diptych.errors import ProjectionFailed
+from diptych.events.log import LogTransaction
+from diptych.messages.registry import Registry
+from diptych.queries.fold import Batch
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import InlineRows
+from diptych.sync.subscription import decode
+
+__all__ = ["InlineProjections"]
+
+_PAGE = 1_000
+
+
+class InlineProjections:
+    """The participant (see events.log) that folds new events into rows before they are durable.
+
+    It brings each projection to the head from wherever it stands, not only over the new events: so
+    one that was asynchronous until now, or that another process does not run inline, is still right.
+    """
+
+    def __init__(self, registry: Registry, store: Any, plans: Sequence[Plan]) -> None:
+        self._registry = registry
+        self._store = store
+        self._plans = [
+            (plan, frozenset(registry.of(cls).identity.name for cls in plan.steps)) for plan in plans
+        ]
+
+    def join(self, transaction: LogTransaction, head: int) -> None:
+        """Bring every projection to `head`. Raises ProjectionFailed: the append must then fail."""
+        rows: InlineRows = self._store.within(transaction.handle)
+        for plan, names in self._plans:
+            after = rows.load(plan.name, ()).checkpoint
+            while after < head:
+                delivery = decode(
+                    transaction.read(after, _PAGE), after, self._registry, names
+                )
+                if delivery.broken is not None:
+                    stored, error = delivery.broken
+                    raise ProjectionFailed(
+                        f"the inline projection {plan.name} cannot read position {stored.position}: "
+                        f"{error}",
+                        projection=plan.name,
+                        position=stored.position,
+                        event_type=stored.type,
+                        stream=stored.stream,
+                    ) from error
+                batch = Batch(plan, delivery.envelopes, after, delivery.upto)
+                rows.apply([batch.change(rows.load(plan.name, batch.keys).rows)])
+                after = delivery.upto

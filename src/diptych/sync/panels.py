@@ -1,0 +1,161 @@
+"""All projections of one application: which run inline, which in a runner, and how they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from diptych.environment import Environment
+from diptych.errors import ConfigurationError
+from diptych.events.log import EventLog
+from diptych.messages.registry import Registry
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import Capability, ReadStore
+from diptych.queries.wait import Arrivals
+from diptych.sync.inline import InlineProjections
+from diptych.sync.runner import Member, Runner
+from diptych.sync.status import ProjectionStatus, State
+
+__all__ = ["Panels"]
+
+
+class Panels:
+    """Keeps the right panel in step with the left one: one runner per read store.
+
+    `here` names the projections that a runner of this process moves.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        registry: Registry,
+        kept: Sequence[tuple[Plan, ReadStore]],
+        inline: set[str],
+        arrivals: Arrivals,
+        environment: Environment,
+    ) -> None:
+        self.here: set[str] = set()
+        self._log = log
+        self._registry = registry
+        self._kept = kept
+        self._inline = inline
+        self._arrivals = arrivals
+        self._environment = environment
+        self._runners: list[Runner] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._joined = False
+        for plan, store in kept:
+            if plan.name in inline and Capability.INLINE not in store.capabilities:
+                raise ConfigurationError(
+                    f"{plan.name} cannot be inline: its store is not in the log's database."
+                )
+
+    async def open(self, *, run: bool) -> None:
+        """Open the read stores; bring inline projections to the head; start the runners."""
+        for store, plans in self._by_store(self._kept):
+            await store.open([plan.table for plan in plans])
+        inline = [(plan, store) for plan, store in self._kept if plan.name in self._inline]
+        for store, plans in self._by_store(inline):
+            await self._open_inline(store, plans)
+        self._joined = True
+        if run:
+            later = [(plan, store) for plan, store in self._kept if plan.name not in self._inline]
+            for store, plans in self._by_store(later):
+                runner = self._runner(store, plans)
+                self._runners.append(runner)
+                self.here.update(plan.name for plan in plans)
+                self._tasks.append(asyncio.create_task(runner.run(), name=f"projections of {store!r}"))
+
+    async def close(self) -> None:
+        """Stop the runners and close the stores."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        self._runners.clear()
+        self.here.clear()
+        for store, _ in self._by_store(self._kept):
+            await store.close()
+
+    async def rebuild(self, name: str) -> None:
+        """Forget a projection's rows and fold the log again from the first event."""
+        if self._tasks:
+            raise ConfigurationError(
+                f"{name} is being run by this application; open it with projections=False to rebuild."
+            )
+        for plan, store in self._kept:
+            if plan.name == name:
+                await store.reset(plan.table)
+                await self._runner(store, [plan]).catch_up()
+
+    async def status(self) -> list[ProjectionStatus]:
+        """Where every projection stands."""
+        head = await self._log.head()
+        members = {m.plan.name: (m, r) for r in self._runners for m in r.members}
+        made = []
+        for plan, store in self._kept:
+            found = await store.checkpoint(plan.name)
+            lag = max(0, head - found.position)
+            member, runner = members.get(plan.name, (None, None))
+            made.append(
+                ProjectionStatus(
+                    name=plan.name,
+                    mode="inline" if plan.name in self._inline else "async",
+                    state=self._state(plan, member, lag, found.fingerprint),
+                    position=found.position,
+                    head=head,
+                    lag_events=lag,
+                    delay_s=await self._delay(found.position, lag),
+                    events_per_s=runner.folded / runner.busy_s if runner and runner.busy_s else 0.0,
+                    why=self._arrivals.trouble(plan.name),
+                )
+            )
+        return made
+
+    async def _open_inline(self, store: ReadStore, plans: list[Plan]) -> None:
+        runner = self._runner(store, plans)
+        await runner.catch_up()
+        for member in runner.members:
+            if not member.runs:
+                raise ConfigurationError(
+                    f"the inline projection {member.plan.name} cannot take part: "
+                    f"{self._arrivals.trouble(member.plan.name)}"
+                )
+        if not self._joined:
+            self._log.join(InlineProjections(self._registry, store, plans))
+
+    def _runner(self, store: ReadStore, plans: list[Plan]) -> Runner:
+        return Runner(
+            self._log, self._registry, store, plans, self._arrivals, self._environment
+        )
+
+    def _state(
+        self, plan: Plan, member: Member | None, lag: int, fingerprint: str
+    ) -> State:
+        if fingerprint not in ("", plan.table.fingerprint):
+            return "changed"
+        if plan.name in self._inline:
+            return "inline"
+        if member is None:
+            return "stopped"
+        if member.state == "live" and lag:
+            return "catching up"
+        return member.state
+
+    async def _delay(self, position: int, lag: int) -> float:
+        if not lag:
+            return 0.0
+        following = await self._log.read(position, 1)
+        if not following:
+            return 0.0
+        return max(0.0, (self._environment.time_us() - following[0].recorded_us) / 1_000_000)
+
+    @staticmethod
+    def _by_store(kept: Sequence[tuple[Plan, ReadStore]]) -> list[tuple[ReadStore, list[Plan]]]:
+        found: dict[int, tuple[ReadStore, list[Plan]]] = {}
+        for plan, store in kept:
+            found.setdefault(id(store), (store, []))[1].append(plan)
+        return list(found.values())

@@ -1,0 +1,52 @@
+"""What a projection has not seen yet, folded on the spot: the write model's answer in read-model shape."""
+
+from __future__ import annotations
+
+from diptych.errors import ProjectionFailed
+from diptych.events.log import EventLog
+from diptych.messages.envelope import Envelope
+from diptych.messages.registry import Registry
+from diptych.queries.fold import Batch
+from diptych.queries.projection import Plan
+from diptych.queries.read_store import ReadStore, Row
+from diptych.sync.subscription import Subscription
+
+__all__ = ["unseen_rows"]
+
+_PAGE = 5_000
+
+
+async def unseen_rows(
+    log: EventLog, registry: Registry, store: ReadStore, plan: Plan
+) -> dict[str, Row | None]:
+    """Rows as they will be once the projection has come to the present head; None: deleted.
+
+    Costs one read of the events between the checkpoint and the head. Raises ProjectionFailed when
+    one of them cannot be folded.
+    """
+    subscription = Subscription(log, registry, plan.steps)
+    after = (await store.checkpoint(plan.name)).position
+    head = await log.head()
+    envelopes: list[Envelope] = []
+    at = after
+    while at < head:
+        delivery = await subscription.deliver(at, _PAGE, head)
+        envelopes += delivery.envelopes
+        if delivery.broken is not None:
+            stored, error = delivery.broken
+            raise ProjectionFailed(
+                f"{plan.name} cannot read position {stored.position}: {error}",
+                projection=plan.name,
+                position=stored.position,
+                event_type=stored.type,
+                stream=stored.stream,
+            ) from error
+        at = delivery.upto
+    keys = Batch(plan, envelopes, after, head).keys
+    loaded = await store.load(plan.name, keys)
+    # The runner may have moved on since: rows are folded from the checkpoint they were loaded with.
+    later = [one for one in envelopes if one.position > loaded.checkpoint]
+    change = Batch(plan, later, loaded.checkpoint, head).change(loaded.rows)
+    rows: dict[str, Row | None] = {row.key: row for row in change.rows}
+    rows.update(dict.fromkeys(change.deleted))
+    return rows
