@@ -23,6 +23,8 @@ def translate(error: BaseException, path: str, *, committing: bool = False) -> B
 
     `committing` says that COMMIT was under way. What is not SQLite's comes back as it is.
     """
+    if isinstance(error, StopIteration):  # a future cannot carry one
+        return RuntimeError(f"StopIteration while writing to {path}: {error}")
     if not isinstance(error, apsw.Error):
         return error
     meant = _meaning(error, path, committing=committing)

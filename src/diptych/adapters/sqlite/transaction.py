@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -62,9 +63,8 @@ class GroupCommit:
             committing = True
             self._cursor.execute("COMMIT")
         except BaseException as error:
+            # Whatever it is, it must not end the writer thread: whoever waits for the job gets it.
             self._roll_back()
-            if not isinstance(error, Exception):
-                raise
             unclear = committing and isinstance(error, apsw.IOError)
             if len(jobs) == 1 or unclear or hits_everyone(error):
                 return self._all_failed(jobs, error, committing=committing)
@@ -72,6 +72,7 @@ class GroupCommit:
         return Committed(outcomes, head)
 
     def _begin(self, patience_s: float) -> None:
+        self._roll_back()
         until, pause = None, 0.0002
         while True:
             try:
@@ -135,7 +136,8 @@ class GroupCommit:
     def _roll_back(self) -> None:
         # Some errors (a full disk) have rolled back already.
         if self._connection.in_transaction:
-            self._cursor.execute("ROLLBACK")
+            with contextlib.suppress(apsw.Error):  # the next transaction tries this again, and says so
+                self._cursor.execute("ROLLBACK")
 
 
 def _join(participant: Participant, connection: apsw.Connection, head: int) -> None:

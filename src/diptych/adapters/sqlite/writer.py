@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import apsw
 
@@ -14,7 +16,6 @@ from diptych.adapters.sqlite.jobs import Job
 from diptych.adapters.sqlite.transaction import Committed, FileLocked, GroupCommit
 from diptych.adapters.sqlite.url import Location
 from diptych.adapters.sqlite.wal import WriteAheadLog
-from diptych.events.log import Appended
 
 __all__ = ["Writer"]
 
@@ -39,7 +40,7 @@ class Writer:
         self,
         connection: apsw.Connection,
         location: Location,
-        on_head: "Callable[[int], None]",
+        on_head: Callable[[int], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = connection
@@ -97,10 +98,11 @@ class Writer:
             self._hand_over([])
 
     def _hand_over(self, jobs: list[Job]) -> None:
-        self._handed_over += 1
-        self._queue.put(jobs)
+        for at in range(0, len(jobs) or 1, _LARGEST_GROUP):
+            self._handed_over += 1
+            self._queue.put(jobs[at : at + _LARGEST_GROUP])
 
-    def _taken_back(self, handed_over: int, jobs: Sequence[Job], committed: Committed) -> None:
+    def _done(self, handed_over: int, jobs: Sequence[Job], committed: Committed) -> None:
         self._handed_over -= handed_over
         self._settle(jobs, committed)
 
@@ -138,9 +140,12 @@ class Writer:
             committed = Committed([], None)
             if jobs:
                 committed = self._commit(jobs, self._location.busy_timeout_s)
-            self._tell_loop(self._taken_back, taken, jobs, committed)
             if self._wal.due:
+                self._tell_loop(self._settle, jobs, committed)
                 self._wal.checkpoint()
+                jobs, committed = [], Committed([], None)
+            # From here on the connection may be the loop's.
+            self._tell_loop(self._done, taken, jobs, committed)
         self._tell_loop(_resolve, self._stopped)
 
     def _next_group(self) -> tuple[list[Job], int, bool]:
@@ -157,3 +162,12 @@ class Writer:
             jobs += submitted
             taken += 1
         return jobs, taken, False
+
+    def _tell_loop(self, what: Callable[..., None], *about: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            self._loop.call_soon_threadsafe(what, *about)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,127 @@
+"""What does Python itself cost per message, with no disk to hide behind?
+
+Everything here is CPU time, so other processes on the machine disturb it little.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from benchmarks.events_file import (
+    READ_STREAM,
+    SAMPLE,
+    ItemAdded,
+    fill,
+    open_apsw,
+)
+from benchmarks.measuring import Benchmark, Sample, Scale, Target, stopwatch
+from benchmarks.order_lines import LINES_PER_CART, cart_id
+
+Handler: TypeAlias = Callable[["Ping"], Awaitable[int]]
+
+BARE = "bare handler"
+BY_HAND_MIDDLEWARES = "by hand, three middlewares"
+BY_HAND_CODEC = "by hand, encode and decode"
+BY_HAND_LOAD = "by hand, load"
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """A command that does nothing."""
+
+    number: int
+
+
+async def handle(command: Ping) -> int:
+    """Handle a command in the least possible way."""
+    return command.number
+
+
+def benchmark(scale: Scale, folder: Path) -> Benchmark:
+    """Compare dispatch, codec and load with the same by hand, in CPU microseconds."""
+    calls = scale.pick(20_000, 300_000)
+    loads = scale.pick(200, 2_000)
+    path = folder / "dispatch.db"
+    fill(path, loads * LINES_PER_CART, keys=1_000)
+    return Benchmark(
+        name="dispatch",
+        unit="us of CPU",
+        variants={
+            BARE: lambda: calling(handle, calls),
+            BY_HAND_MIDDLEWARES: lambda: calling(composed(handle), calls),
+            BY_HAND_CODEC: lambda: encoding_and_decoding(calls),
+            BY_HAND_LOAD: lambda: loading(path, loads),
+        },
+        targets=[
+            Target(
+                "dispatch, three middlewares",
+                "diptych, three middlewares",
+                BARE,
+                "difference",
+                at_most=0.5,
+            ),
+            Target("the same by hand", BY_HAND_MIDDLEWARES, BARE, "difference"),
+            Target(
+                "one event, encode and decode",
+                "diptych, encode and decode",
+                relation="value",
+                at_most=1.0,
+            ),
+            Target("the same by hand", BY_HAND_CODEC, relation="value"),
+            Target("load an aggregate, per event", "diptych, load", relation="value", at_most=5.0),
+            Target("the same by hand", BY_HAND_LOAD, relation="value"),
+        ],
+    )
+
+
+def calling(handler: Handler, calls: int) -> Sample:
+    """Await a handler many times; CPU per call."""
+    command = Ping(1)
+
+    async def run() -> Sample:
+        with stopwatch() as watch:
+            for _ in range(calls):
+                await handler(command)
+        return watch.cpu_us_each(calls)
+
+    return asyncio.run(run())
+
+
+def composed(handler: Handler) -> Handler:
+    """Wrap a handler in three middlewares, once, as an application does at its start."""
+
+    def wrap(inner: Handler) -> Handler:
+        async def middleware(command: Ping) -> int:
+            return await inner(command)
+
+        return middleware
+
+    return wrap(wrap(wrap(handler)))
+
+
+def encoding_and_decoding(calls: int) -> Sample:
+    """Write and read one event with msgspec and nothing around it."""
+    encode = msgspec.json.Encoder().encode
+    decode = msgspec.json.Decoder(ItemAdded).decode
+    with stopwatch() as watch:
+        for _ in range(calls):
+            decode(encode(SAMPLE))
+    return watch.cpu_us_each(calls)
+
+
+def loading(path: Path, loads: int) -> Sample:
+    """Read carts of ten events, decode them, fold them; CPU per event."""
+    db = open_apsw(path)
+    decode = msgspec.json.Decoder(ItemAdded).decode
+    events = 0
+    with stopwatch() as watch:
+        for number in range(loads):
+            items: dict[str, int] = {}
+            for _, _, data in db.execute(READ_STREAM, (cart_id(number),)):
+                event = decode(data)
+                items[event.sku] = items.get(event.sku, 0) + event.qty
+                events += 1
+    db.close()
+    return watch.cpu_us_each(events)

@@ -1,0 +1,112 @@
+"""Reading what is committed: at once on the event loop, or in a thread when it takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import apsw
+
+from diptych.adapters.sqlite.connection import connect_reading
+from diptych.adapters.sqlite.errors import translate
+from diptych.adapters.sqlite.url import Location
+
+__all__ = ["Reader"]
+
+T = TypeVar("T")
+
+_TOO_LONG_S = 0.002
+_LOOK_EVERY = 4000
+"""Steps of SQLite's machine between two looks at the clock; about 0.2 ms."""
+
+
+class Reader:
+    """Two reading connections: one for the event loop, one for a thread.
+
+    A hop to a thread and back costs 50 us, ten times a small read. So a read is begun on the loop,
+    and if it has not finished after 2 ms it is begun again in the thread; the same statement then
+    goes to the thread at once.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._here = connect_reading(location)
+        self._here.set_progress_handler(self._took_too_long, _LOOK_EVERY)
+        self._until = float("inf")
+        self._there: apsw.Connection | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._slow: set[str] = set()
+
+    def now(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """The rows, at once, on the loop; for reads that are known to be small."""
+        return self._here.execute(sql, parameters).fetchall()
+
+    async def rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a read that is known to be small. Waits while the file is locked."""
+        try:
+            return self._here.execute(sql, parameters).fetchall()
+        except apsw.BusyError:
+            return await self._patiently(lambda: self.now(sql, parameters))
+        except apsw.Error as error:
+            raise translate(error, self._location.path) from error
+
+    async def read(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
+        """The result of `use`, a read of unknown size that runs `sql` on the connection given.
+
+        `use` may run twice, the second time in a thread.
+        """
+        try:
+            if sql not in self._slow:
+                return self._begin_here(use)
+        except apsw.InterruptError:
+            self._slow.add(sql)
+        except apsw.BusyError:
+            return await self._patiently(lambda: use(self._here))
+        except apsw.Error as error:
+            raise translate(error, self._location.path) from error
+        try:
+            return await self._go_there(use)
+        except apsw.Error as error:
+            raise translate(error, self._location.path) from error
+
+    async def close(self) -> None:
+        """Let what runs in the thread finish, then close both connections."""
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.shutdown)
+        if self._there is not None:
+            self._there.close()
+        self._here.close()
+
+    def _begin_here(self, use: Callable[[apsw.Connection], T]) -> T:
+        self._until = time.perf_counter() + _TOO_LONG_S
+        try:
+            return use(self._here)
+        finally:
+            self._until = float("inf")
+
+    def _took_too_long(self) -> bool:
+        return time.perf_counter() > self._until
+
+    async def _go_there(self, use: Callable[[apsw.Connection], T]) -> T:
+        if self._there is None or self._thread is None:
+            self._there = connect_reading(self._location)
+            self._there.set_busy_timeout(int(self._location.busy_timeout_s * 1000))
+            self._thread = ThreadPoolExecutor(1, "diptych-sqlite-reading")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, use, self._there)
+
+    async def _patiently(self, read: Callable[[], T]) -> T:
+        """Readers are locked out only while another process opens, closes or recovers the file."""
+        until = time.monotonic() + self._location.busy_timeout_s
+        while True:
+            await asyncio.sleep(0.005)
+            try:
+                return read()
+            except apsw.BusyError as error:
+                if time.monotonic() >= until:
+                    raise translate(error, self._location.path) from error
+            except apsw.Error as error:
+                raise translate(error, self._location.path) from error
