@@ -35,6 +35,7 @@ from diptych.queries.read_store import ReadStore
 from diptych.queries.wait import Arrivals
 from diptych.stores import Stores
 from diptych.sync.freshness import Waiting
+from diptych.sync.hinge import Hinge
 from diptych.sync.panels import Panels
 from diptych.sync.status import ProjectionStatus
 from diptych.sync.unseen import unseen_rows
@@ -103,12 +104,9 @@ class App:
         self._dispatcher = Dispatcher(self._command_handlers(tools, given), middleware)
         self._dispatch = self._dispatcher.dispatch
         self._panels = Panels(
-            self.log,
-            self._parts.registry,
+            Hinge(self.log, self._parts.registry, self._arrivals, self.environment),
             [(plan, stores.of(plan)) for plan in self._parts.plans.values()],
             {self._parts.plan_for(one).name for one in inline},
-            self._arrivals,
-            self.environment,
         )
         self.sources = {
             thing: Source(plan, stores.of(plan))
@@ -322,9 +320,7 @@ class App:
 
     # -- building --------------------------------------------------------------------------------
 
-    def _decode_message(
-        self, name: str, data: bytes, known: Iterable[type], kind: str
-    ) -> Any:
+    def _decode_message(self, name: str, data: bytes, known: Iterable[type], kind: str) -> Any:
         for cls in known:
             if name in (identity_of(cls).name, cls.__name__):
                 return self._codecs[cls].decode_from_outside(data)

@@ -89,5 +89,3 @@ class SeededEnvironment(Environment):
 def moment(time_us: int) -> datetime:
     """Microseconds since 1970 as an aware datetime in UTC (exact: no float on the way)."""
     return _EPOCH + timedelta(microseconds=time_us)
-
-

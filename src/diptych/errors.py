@@ -100,8 +100,8 @@ def rebuild(cls: type[DiptychError], message: str, facts: dict[str, Any]) -> Dip
 class Rejection(DiptychError):
     """The business says no to a command. Nothing was written.
 
-    Raise it, or a class derived from it, where a command is decided: `raise Rejection("quantity must
-    be at least 1")`. Keyword arguments become facts: `Rejection("insufficient funds", missing=20)`.
+    Raise it, or a class derived from it, where a command is decided. Keyword arguments become
+    facts: `raise Rejection("insufficient funds", missing=20)`.
     """
 
     code = "rejected"

@@ -20,7 +20,8 @@ __all__ = ["Parts"]
 
 class Parts:
     """Everything listed in App(...), sorted. Raises ConfigurationError naming both places when two
-    parts claim the same command, query, read model, stream name or event name."""
+    parts claim the same command, query, read model, stream name or event name.
+    """
 
     def __init__(self, parts: Iterable[Any], max_message_bytes: int) -> None:
         self.deciders: dict[Any, Decider[Any]] = {}
@@ -78,8 +79,8 @@ class Parts:
             )
         elif reads:
             raise ConfigurationError(
-                f"{place_of(spec.function)} handles a command but wants a Reader. A command decides "
-                "on the write model: work.load(...), because read models may be behind."
+                f"{place_of(spec.function)} handles a command but wants a Reader. A command "
+                "decides on the write model: work.load(...), because read models may be behind."
             )
         else:
             self.command_functions.append(spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError
@@ -31,7 +30,6 @@ class Stores:
         environment: Environment,
     ) -> None:
         self._environment = environment
-        self._databases: dict[str, Any] = {}
         self.log: EventLog = self._open_log(write)
         self._stores: dict[str, ReadStore] = {}
         self._urls: dict[str, str] = {}
@@ -45,8 +43,8 @@ class Stores:
             self._urls[plan.name] = url
             if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
                 raise ConfigurationError(
-                    f"{plan.projection.__name__} writes its own SQL, which {url} does not have. Keep "
-                    f"it in an SQL database: read={{{plan.projection.__name__}: \"sqlite:///...\"}}."
+                    f"{plan.projection.__name__} writes its own SQL, which {url} does not have. "
+                    f'Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
 
     def of(self, plan: Plan) -> ReadStore:
@@ -62,7 +60,7 @@ class Stores:
         if scheme == "sqlite":
             from diptych.adapters.sqlite.event_log import SqliteEventLog
 
-            return SqliteEventLog(self._sqlite(url), self._environment)
+            return SqliteEventLog(url, environment=self._environment)
         raise _unknown(url)
 
     def _open_read_store(self, url: str) -> ReadStore:
@@ -74,15 +72,8 @@ class Stores:
         if scheme == "sqlite":
             from diptych.adapters.sqlite.read_store import SqliteReadStore
 
-            return SqliteReadStore(self._sqlite(url))
+            return SqliteReadStore(url)
         raise _unknown(url)
-
-    def _sqlite(self, url: str) -> Any:
-        if url not in self._databases:
-            from diptych.adapters.sqlite.database import SqliteDatabase
-
-            self._databases[url] = SqliteDatabase(url)
-        return self._databases[url]
 
 
 def _scheme(url: str) -> str:
@@ -91,6 +82,6 @@ def _scheme(url: str) -> str:
 
 def _unknown(url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"no adapter opens {url!r}: use memory:// or sqlite:///file.db (four slashes for an absolute "
-        "path)."
+        f"no adapter opens {url!r}: use memory:// or sqlite:///file.db (four slashes for an "
+        "absolute path)."
     )

@@ -1,15 +1,18 @@
 """Every code block of the documentation runs.
 
 The `python` blocks of one page run in order, in one namespace and one empty folder; `await` is
-allowed at the top level. A block marked `python no-run` only has to be valid Python. In a `console`
-block the lines that begin with `$ diptych` run, in the same folder, and must succeed.
+allowed at the top level. A block marked `python no-run` only has to be valid Python. A block marked
+`text printed` holds exactly what the `python` blocks before it printed (since the last such block).
+In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must succeed.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
+import io
 import re
 import shlex
 import subprocess
@@ -25,6 +28,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
 MAX_NOT_RUN = 5
+MARKS = {"python": frozenset({"no-run"}), "text": frozenset({"printed"})}
 
 # The installed command without the need to be on the PATH.
 DIPTYCH = [sys.executable, "-c", "from diptych.cli import main; main(prog_name='diptych')"]
@@ -83,12 +87,17 @@ def test_every_block_of_a_page_runs(
     # A real module, because annotations and pickle look their names up in `sys.modules`.
     module = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with asyncio.Runner() as runner:
+    printed = io.StringIO()
+    with asyncio.Runner() as runner, contextlib.redirect_stdout(printed):
         for block in blocks_of(page.read_text(encoding="utf-8")):
             if block.kind == "python" and "no-run" in block.marks:
                 compile(block.text, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             elif block.kind == "python":
                 run_python(block, page, module, runner)
+            elif block.kind == "text" and "printed" in block.marks:
+                assert printed.getvalue() == block.text, f"{page.name}:{block.line}"
+                printed.seek(0)
+                printed.truncate()
             elif block.kind == "console":
                 run_console(block, page)
 
@@ -108,8 +117,7 @@ def test_every_mark_is_one_we_know():
         f"{page.relative_to(ROOT)}:{block.line} {mark}"
         for page in PAGES
         for block in blocks_of(page.read_text(encoding="utf-8"))
-        if block.kind in {"python", "console"}
-        for mark in block.marks - {"no-run"}
+        for mark in block.marks - MARKS.get(block.kind, frozenset())
     ]
     assert unknown == []
 

@@ -1,4 +1,4 @@
-"""A write model as a class: methods that take a command decide, methods that take an event evolve."""
+"""A write model as a class: methods that take a command decide, those that take an event evolve."""
 
 from __future__ import annotations
 
@@ -65,11 +65,19 @@ class Aggregate(msgspec.Struct, metaclass=AggregateMeta):
     class Cart(Aggregate, key="cart_id"):
         items: dict[str, int] = {}
 
-        def add(self, command: AddItemToCart) -> ItemAddedToCart:      # decides; may raise Rejection
-            return ItemAddedToCart(command.cart_id, command.item_id, command.quantity)
+        def add(
+            self, command: AddItemToCart
+        ) -> ItemAddedToCart:  # decides; may raise Rejection
+            return ItemAddedToCart(
+                command.cart_id, command.item_id, command.quantity
+            )
 
-        def item_added(self, event: ItemAddedToCart) -> None:          # evolves; never fails
-            self.items[event.item_id] = self.items.get(event.item_id, 0) + event.quantity
+        def item_added(
+            self, event: ItemAddedToCart
+        ) -> None:  # evolves; never fails
+            self.items[event.item_id] = (
+                self.items.get(event.item_id, 0) + event.quantity
+            )
     ```
 
     A decision must not change `self`; only an evolution does. Class options: `key` (required),

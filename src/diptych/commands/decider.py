@@ -1,4 +1,4 @@
-"""A decider: `decide` (command and state to events), `evolve` (state and event to state), `initial`.
+"""A decider: `initial` state, `decide` (command and state to events), `evolve` (event to state).
 
 Deciders know no clock, no chance, and no I/O: what they need to know stands in the command.
 """
@@ -31,10 +31,10 @@ class Decider(Generic[S]):
         initial: Makes the state of a thing that has no events yet.
         decide: `(command, state) -> event | iterable of events | None`, one function or several;
             each is called for the commands its first annotation names. Raise Rejection to say no.
-        evolve: `(state, event) -> state`, one function or several; each is called for the events its
-            second annotation names. An event without one leaves the state as it is.
+        evolve: `(state, event) -> state`, one function or several; each is called for the events
+            its second annotation names. An event without one leaves the state as it is.
         snapshot_every: Keep a snapshot each time a stream has grown by this many events.
-        snapshot_version: Raise it when the state's shape changes; older snapshots are not used then.
+        snapshot_version: Raise it when the state's shape changes; older snapshots go unused then.
 
     Raises ConfigurationError for missing, unreadable or ambiguous annotations, naming both places.
     """
@@ -65,7 +65,10 @@ class Decider(Generic[S]):
             self.add_evolution(function, *_first_two(function)[1:])
 
     def add_decision(
-        self, function: Callable[..., Any], commands: Any, call: Callable[[Any, S], Any] | None = None
+        self,
+        function: Callable[..., Any],
+        commands: Any,
+        call: Callable[[Any, S], Any] | None = None,
     ) -> None:
         """Route the command classes in the annotation `commands` to `function` (through `call`)."""
         for command in members_of(commands):
@@ -151,8 +154,8 @@ def as_events(result: Any, decide: Callable[..., Any]) -> tuple[Any, ...]:
         if inspect.iscoroutine(result):
             result.close()
         raise ConfigurationError(
-            f"{place_of(decide)} is async. A decision is pure: make it a plain def, and put what it "
-            "needs to know into the command (or use a function handler)."
+            f"{place_of(decide)} is async. A decision is pure: make it a plain def, and put what "
+            "it needs to know into the command (or use a function handler)."
         )
     if isinstance(result, list | tuple) or hasattr(result, "__next__"):
         return tuple(result)

@@ -15,8 +15,8 @@ __all__ = ["CommandEnvelope", "CommandHandler", "Done", "Middleware"]
 class CommandEnvelope(msgspec.Struct, frozen=True, gc=False):
     """A command with what its caller said about it.
 
-    `command_id` is given by a caller who may retry (an HTTP key, a saga step, a broker message): the
-    first answer is then kept and given again. `expected_version` refuses the command unless its
+    `command_id` is given by a caller who may retry (an HTTP key, a saga step, a broker message):
+    the first answer is then kept and given again. `expected_version` refuses the command unless its
     stream stands exactly there. The rest is copied to the events.
     """
 
@@ -48,4 +48,4 @@ CommandHandler = Callable[[CommandEnvelope], Awaitable[Done]]
 """What stands at the end of the middleware chain."""
 
 Middleware = Callable[[CommandEnvelope, CommandHandler], Awaitable[Done]]
-"""Code around every command: `async def timing(envelope, proceed): return await proceed(envelope)`."""
+"""Code around every command, as in `async def timing(envelope, proceed)`; it awaits `proceed`."""

@@ -126,7 +126,9 @@ class Deciding:
         record = tools.answers.record(envelope, stream, held.version + len(events))
         if not events and record is None:
             tools.cache.put(stream, held)
-            return Done(Token(tools.log.identity, 0, stream, held.version), (), stream, held.version)
+            return Done(
+                Token(tools.log.identity, 0, stream, held.version), (), stream, held.version
+            )
         stored = tools.recorder.record(events, envelope)
         state = held.state
         for event in events:

@@ -1,4 +1,4 @@
-"""A unit of work: several streams, or events by type and tag, decided on and written in one append."""
+"""A unit of work: several streams, or events by type and tag, decided on and written at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diptych.commands.handler import Tools
 from diptych.commands.repository import Held, Repository
 from diptych.errors import ConfigurationError
 from diptych.events.condition import AppendCondition, EventFilter
-from diptych.events.log import Append, StreamAppend
+from diptych.events.log import Append, Snapshot, StreamAppend
 from diptych.events.token import Token
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import Registry, place_of
@@ -46,11 +46,11 @@ class UnitOfWork:
         self._seen = -1
 
     async def load(self, kind: Any, key: object) -> Any:
-        """The state of an aggregate (by class) or decider, as it will be after what was recorded."""
+        """The state of an aggregate (by class) or decider, with what was recorded so far."""
         return (await self._hold(kind, key))[1].state
 
     async def decide(self, kind: Any, key: object, command: Any) -> tuple[Any, ...]:
-        """Let an aggregate decide a command, record what follows, and return it. Raises Rejection."""
+        """Let an aggregate decide, record what follows, and return it. Raises Rejection."""
         stream, held = await self._hold(kind, key)
         events = self._owner[stream].decider.events_of(command, held.state)
         self._evolve(stream, events)
@@ -61,9 +61,7 @@ class UnitOfWork:
         stream, _ = await self._hold(kind, key)
         self._evolve(stream, events)
 
-    async def events(
-        self, types: Sequence[type] = (), tags: Sequence[str] = ()
-    ) -> list[Envelope]:
+    async def events(self, types: Sequence[type] = (), tags: Sequence[str] = ()) -> list[Envelope]:
         """All events of these types that carry all these tags (`"course_id:42"`), oldest first.
 
         The append then fails, and the handler is called again, if one more appears meanwhile.
@@ -79,17 +77,16 @@ class UnitOfWork:
         while page := await self._tools.log.read(after, _PAGE, (wanted,)):
             for one in page:
                 event = self._registry.decode(one.type, one.schema, one.data)
-                found.append(
-                    Envelope(event, one.position, one.stream, one.version, one.type, one.meta,
-                             one.recorded_us)
-                )
+                found.append(Envelope(event, one))
             after = page[-1].position
         return found
 
     async def commit(self) -> Done:
         """Append everything recorded, all or nothing. Called by the handler's caller."""
         tools, envelope = self._tools, self.envelope
-        streams, snapshots, events = [], [], []
+        streams: list[StreamAppend] = []
+        snapshots: list[Snapshot] = []
+        events: list[Any] = []
         stream, version = "", 0
         for name, before in self._loaded.items():
             recorded = self._recorded.get(name, [])
@@ -128,7 +125,8 @@ class UnitOfWork:
             return self._repositories[kind]
         except KeyError:
             raise ConfigurationError(
-                f"{place_of(kind)} is no aggregate or decider of this application: list it in App(...)."
+                f"{place_of(kind)} is no aggregate or decider of this application: "
+                "list it in App(...)."
             ) from None
 
     def _evolve(self, stream: str, events: Sequence[Any]) -> None:

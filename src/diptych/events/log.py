@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from diptych.events.condition import AppendCondition, EventFilter
+from diptych.messages.envelope import StoredEvent
 
 __all__ = [
     "ANY_VERSION",
@@ -34,19 +35,6 @@ class EventToStore(NamedTuple):
     data: bytes
     meta: bytes
     tags: tuple[str, ...] = ()
-
-
-class StoredEvent(NamedTuple):
-    """One event as it stands in the log. `recorded_us` is microseconds since 1970, UTC."""
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    schema: int
-    data: bytes
-    meta: bytes
-    recorded_us: int
 
 
 class StreamAppend(NamedTuple):
@@ -174,7 +162,8 @@ class EventLog(Protocol):
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
     ) -> list[StoredEvent]:
         """Up to `limit` events with position > `after`, ascending; with `filters`, only those that
-        match one of them."""
+        match one of them.
+        """
 
     async def read_stream(
         self, stream: str, after: int = 0, limit: int | None = None

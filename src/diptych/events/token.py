@@ -16,8 +16,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     """Opaque to callers: pass it on, compare nothing. `str(token)` travels in headers and URLs.
 
     `log` names the log; `position` is the last position that must have been seen, 0 when the
-    command changed nothing, so that no read has to wait; `stream` and `version` say the same for the
-    one stream that was written.
+    command changed nothing, so that no read has to wait; `stream` and `version` say the same for
+    the one stream that was written.
     """
 
     log: str

@@ -1,4 +1,4 @@
-"""What a handler's annotations say: which messages it takes, what it wants beside them, what it gives.
+"""What a handler's annotations say: which messages it takes, what it wants, what it gives.
 
 Routing goes by these annotations and by nothing else, so it is checked when the application is
 built and a reader of the code sees it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from diptych.errors import ConfigurationError
@@ -67,9 +67,21 @@ def members_of(annotation: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(found))
 
 
-_CONTAINERS = frozenset({list, tuple, Iterable, Iterator, AsyncIterator, typing.Generator})
-_CONTAINERS |= {types.GeneratorType, typing.get_origin(typing.Generator[int, None, None])}
-_NOT_MESSAGES = (inspect.Parameter.empty, str, bytes, int, float, bool, list, dict, tuple, set, type(None), Mapping)
+_CONTAINERS = frozenset({list, tuple, Iterable, Iterator, Generator})
+_NOT_MESSAGES = (
+    inspect.Parameter.empty,
+    str,
+    bytes,
+    int,
+    float,
+    bool,
+    list,
+    dict,
+    tuple,
+    set,
+    type(None),
+    Mapping,
+)
 
 
 def is_message(annotation: Any) -> bool:

@@ -30,7 +30,7 @@ class Codec:
     Raises ConfigurationError when made for a class that JSON cannot carry.
     """
 
-    __slots__ = ("_decode", "_dump", "_exact", "cls", "max_bytes", "name")
+    __slots__ = ("_dump", "_exact", "bare_decode", "cls", "max_bytes", "name")
 
     def __init__(self, cls: type, name: str, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self.cls = cls
@@ -39,20 +39,23 @@ class Codec:
         self._dump: Callable[[Any], bytes] = _encode
         self._exact = False
         if hasattr(cls, "model_validate_json"):
-            self._decode: Callable[[bytes], Any] = _pydantic_decoder(cls)
+            self.bare_decode: Callable[[bytes], Any] = _pydantic_decoder(cls)
             self._dump = _pydantic_encode
             self._exact = True
             return
         try:
             info = msgspec.inspect.type_info(cls)
-            decode = msgspec.json.Decoder(cls).decode
+            decode: Callable[[bytes], Any] = msgspec.json.Decoder(cls).decode
         except TypeError as error:
             raise ConfigurationError(
-                f"{cls.__module__}.{cls.__qualname__} cannot be a message: {error}. Use fields that "
-                "JSON can carry (str, int, float, bool, datetime, UUID, Decimal, lists, dicts, structs)."
+                f"{cls.__module__}.{cls.__qualname__} cannot be a message: {error}. Use "
+                "fields that JSON can carry: str, int, float, bool, datetime, UUID, Decimal, "
+                "lists, dicts, structs."
             ) from error
         self._exact = _may_hold_a_float(info)
-        self._decode = decode if issubclass(cls, msgspec.Struct) else _closed_decoder(cls, decode)
+        self.bare_decode = (
+            decode if issubclass(cls, msgspec.Struct) else _closed_decoder(cls, decode)
+        )
 
     def encode(self, message: Any) -> bytes:
         """JSON bytes of `message`.
@@ -64,7 +67,7 @@ class Codec:
             data = self._dump(message)
             if len(data) > self.max_bytes:
                 raise self._too_large(len(data))
-            back = self._decode(data)
+            back = self.bare_decode(data)
         except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
             raise self._invalid(error) from error
         if self._exact and back != message:
@@ -78,7 +81,7 @@ class Codec:
     def decode(self, data: bytes) -> Any:
         """The message in `data`. Raises InvalidMessage naming the field that does not fit."""
         try:
-            return self._decode(data)
+            return self.bare_decode(data)
         except (msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
             raise self._invalid(error) from error
 
@@ -147,7 +150,9 @@ def _may_hold_a_float(info: Any) -> bool:
     todo = [info]
     while todo:
         one = todo.pop()
-        if isinstance(one, msgspec.inspect.FloatType | msgspec.inspect.AnyType | msgspec.inspect.CustomType):
+        if isinstance(
+            one, msgspec.inspect.FloatType | msgspec.inspect.AnyType | msgspec.inspect.CustomType
+        ):
             return True
         if id(one) in seen:
             continue

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from diptych.environment import moment
 
-__all__ = ["Envelope", "Metadata", "Origin"]
-
-
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Who and what a command comes from. All optional; copied to every event it causes.
-
-    `correlation_id` names the whole conversation, `causation_id` the message that led to this one.
-    """
-
-    actor: str | None = None
-    tenant: str | None = None
-    correlation_id: str | None = None
-    causation_id: str | None = None
+__all__ = ["Envelope", "Metadata", "StoredEvent"]
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -40,40 +28,58 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 _decode = msgspec.json.Decoder(Metadata).decode
 
 
-class Envelope:
-    """An event as it stands in the log.
+class StoredEvent(NamedTuple):
+    """One event as it stands in the log: `data` and `meta` are JSON bytes, `schema` is the shape's
+    version, `recorded_us` is microseconds since 1970, UTC.
+    """
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    schema: int
+    data: bytes
+    meta: bytes
+    recorded_us: int
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """An event as it stands in the log, decoded.
 
     `position` counts the log, dense from 1, in commit order; `version` counts the event's stream,
     dense from 1. `recorded_at` is the writer's wall clock (UTC): shown, never used for order.
     """
 
-    __slots__ = ("_meta", "_metadata", "event", "position", "recorded_us", "stream", "type", "version")
+    # Two references and no copies: millions of these are made, and few are looked into.
+    event: Any
+    stored: StoredEvent
+    _metadata: Metadata | None = None
 
-    def __init__(
-        self,
-        event: Any,
-        position: int,
-        stream: str,
-        version: int,
-        type: str,  # noqa: A002  the glossary's word
-        meta: bytes,
-        recorded_us: int,
-    ) -> None:
-        self.event = event
-        self.position = position
-        self.stream = stream
-        self.version = version
-        self.type = type
-        self.recorded_us = recorded_us
-        # Decoded when first asked for: most projections never look.
-        self._meta = meta
-        self._metadata: Metadata | None = None
+    @property
+    def position(self) -> int:
+        """Place in the log."""
+        return self.stored.position
+
+    @property
+    def stream(self) -> str:
+        """Name of the event's stream."""
+        return self.stored.stream
+
+    @property
+    def version(self) -> int:
+        """Place in its stream."""
+        return self.stored.version
+
+    @property
+    def type(self) -> str:
+        """Stable name of the event's type."""
+        return self.stored.type
 
     @property
     def metadata(self) -> Metadata:
         """Event id, correlation, causation, actor and tenant."""
         if self._metadata is None:
-            self._metadata = _decode(self._meta)
+            self._metadata = _decode(self.stored.meta)
         return self._metadata
 
     @property
@@ -104,7 +110,7 @@ class Envelope:
     @property
     def recorded_at(self) -> datetime:
         """When the writer recorded it, UTC."""
-        return moment(self.recorded_us)
+        return moment(self.stored.recorded_us)
 
     def __repr__(self) -> str:
         return f"<Envelope {self.position} {self.stream} v{self.version} {self.event!r}>"

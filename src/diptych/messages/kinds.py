@@ -35,7 +35,7 @@ _IDENTITY = "__diptych_identity__"
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class MessageMeta(msgspec.StructMeta):
-    """Lets a message class say `class Paid(Event, name="payment.paid", version=2, tags=("order_id",))`."""
+    """Lets a message class say `class Paid(Event, name="payment.paid", version=2)`."""
 
     def __new__(
         mcls,

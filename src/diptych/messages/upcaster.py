@@ -28,7 +28,7 @@ def upcaster(name: str, version: int) -> Callable[[Callable[[Shape], Shape]], Up
     """Make an upcaster of a function; list it among the application's handlers.
 
     ```python
-    @upcaster("ItemAddedToCart", version=1)          # version 1 had no quantity
+    @upcaster("ItemAddedToCart", version=1)  # version 1 had no quantity
     def quantity_was_one(shape):
         return {**shape, "quantity": 1}
     ```

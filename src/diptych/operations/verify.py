@@ -47,8 +47,8 @@ async def verify(app: App, progress: Progress | None = None) -> Verification:
     """Fold the log again from nothing and compare every row of every read model with it.
 
     A projection is compared at its own checkpoint, so one that is behind is not wrong. Needs memory
-    for the rows of one read model at a time. Raises ProjectionFailed when an event cannot be folded,
-    StaleRead when a read model never stood still for long enough to be compared.
+    for the rows of one read model at a time. Raises ProjectionFailed when an event cannot be
+    folded, StaleRead when a read model never stood still for long enough to be compared.
     """
     await app.open()
     head = await app.log.head()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead
+from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.queries.handler import QueryHandler, Source, Unseen
 
@@ -19,7 +21,7 @@ class Freshness(Protocol):
     """Waits for projections, wherever they run."""
 
     async def wait(self, source: Source, position: int, within_s: float) -> bool:
-        """True once the projection has come to `position`; False when it did not within the time."""
+        """True once the projection has come to `position`; False when it did not in time."""
 
     def why(self, source: Source) -> str:
         """Why it is behind, as far as this process knows; ''."""
@@ -29,7 +31,11 @@ class Asker:
     """Routes queries by class, waits for what the asker has seen, and lets the handler answer."""
 
     def __init__(
-        self, handlers: Mapping[type, QueryHandler], freshness: Freshness, unseen: Unseen, log: Any
+        self,
+        handlers: Mapping[type, QueryHandler],
+        freshness: Freshness,
+        unseen: Unseen,
+        log: EventLog,
     ) -> None:
         self._handlers = handlers
         self._freshness = freshness
@@ -50,10 +56,10 @@ class Asker:
             raise self._no_handler(query)
         if consistency == "write_model":
             return await handler.answer(query, self._unseen)
-        if consistency != "eventual" or on_stale not in ("error", "stale", "write_model"):
+        if consistency not in get_args(Consistency) or on_stale not in get_args(OnStale):
             raise ConfigurationError(
-                f"ask(consistency={consistency!r}, on_stale={on_stale!r}): consistency is 'eventual' "
-                "or 'write_model', on_stale is 'error', 'stale' or 'write_model'."
+                f"ask(consistency={consistency!r}, on_stale={on_stale!r}): consistency is "
+                "'eventual' or 'write_model', on_stale is 'error', 'stale' or 'write_model'."
             )
         if after is not None and after.position:
             behind = await self._behind(handler, after, within_s)
@@ -71,8 +77,10 @@ class Asker:
                 token_log=after.log,
                 log=self._log.identity,
             )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
         for source in handler.sources:
-            if not await self._freshness.wait(source, after.position, within_s):
+            if not await self._freshness.wait(source, after.position, deadline - loop.time()):
                 return source
         return None
 
@@ -91,7 +99,7 @@ class Asker:
     def _no_handler(self, query: Any) -> NoHandler:
         names = ", ".join(sorted(cls.__name__ for cls in self._handlers)) or "none"
         return NoHandler(
-            f"no handler answers the query {type(query).__name__}; this application answers {names}. "
-            "List its function in App(...).",
+            f"no handler answers the query {type(query).__name__}; this application answers "
+            f"{names}. List its function in App(...).",
             query=type(query).__name__,
         )

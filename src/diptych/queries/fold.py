@@ -1,4 +1,4 @@
-"""A batch of events folded by key in memory: rows are loaded once, changed many times, written once.
+"""A batch of events folded by key in memory: rows loaded once, changed often, written once.
 
 This is where projections get their speed. Everything here is a function of events and rows; reading
 and writing stand around it.
@@ -6,7 +6,7 @@ and writing stand around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from diptych.errors import DiptychError, ProjectionFailed
@@ -15,7 +15,7 @@ from diptych.messages.registry import place_of
 from diptych.queries.projection import IN_PLACE, REPLACED, FoldStep, Plan, Sql
 from diptych.queries.read_store import Change, Row
 
-__all__ = ["Batch", "envelopes_of"]
+__all__ = ["Batch"]
 
 
 class Batch:
@@ -32,24 +32,21 @@ class Batch:
         self._after = after
         self._upto = upto
         self._steps: list[tuple[FoldStep, str, Envelope]] = []
-        steps = plan.steps
-        add = self._steps.append
+        steps, add = plan.steps, self._steps.append
         for envelope in envelopes:
             step = steps.get(type(envelope.event))
             if step is None:
                 continue
-            if step.keys is None:
-                add((step, "", envelope))
-                continue
             try:
-                key = step.keys(envelope.event)
+                key = "" if step.keys is None else step.keys(envelope.event)
             except Exception as error:
                 raise _failed(plan, envelope, error, place_of(step.call)) from error
-            if step.many and not isinstance(key, str):
-                for one in key:
-                    add((step, one, envelope))
+            if type(key) is str:
+                add((step, key, envelope))
+            elif step.many:
+                self._steps += [(step, one, envelope) for one in key]
             else:
-                add((step, key, envelope))  # type: ignore[arg-type]
+                add((step, str(key), envelope))
         self.keys: list[str] = (
             list(dict.fromkeys([key for _, key, _ in self._steps])) if plan.shape else []
         )
@@ -82,7 +79,7 @@ class Batch:
             except Exception as error:
                 raise _failed(self._plan, envelope, error, place_of(step.call)) from error
             values[key] = value
-            touched[key] = envelope.position
+            touched[key] = envelope.stored.position
         written = [Row(k, at, values[k]) for k, at in touched.items() if values[k] is not None]
         deleted = [k for k in touched if values[k] is None]
         return Change(self._plan.name, self._after, self._upto, written, deleted)
@@ -124,11 +121,3 @@ def _failed(plan: Plan, envelope: Envelope, error: Exception, place: str) -> Pro
         event_type=envelope.type,
         stream=envelope.stream,
     )
-
-
-def envelopes_of(stored: Sequence[Any], decode: Any) -> list[Envelope]:
-    """Decode stored events into envelopes; `decode` is Registry.decode."""
-    return [
-        Envelope(decode(name, schema, data), position, stream, version, name, meta, recorded_us)
-        for position, stream, version, name, schema, data, meta, recorded_us in stored
-    ]

@@ -78,7 +78,9 @@ class QueryHandler:
                     f"{place_of(self.spec.function)} reads {wanted}, and no projection of this "
                     "application fills it: list the projection in App(...)."
                 )
-            reader = Reader(source.store, source.plan) if kind is Reader else SqlReader(source.store)
+            reader: Any = (
+                Reader(source.store, source.plan) if kind is Reader else SqlReader(source.store)
+            )
             self._readers[name] = (kind, source)
             self._fixed[name] = reader
             self.sources.append(source)
@@ -86,6 +88,7 @@ class QueryHandler:
             self._fixed[name] = resources[wanted]
         else:
             raise ConfigurationError(
-                f"the parameter {name!r} of {place_of(self.spec.function)} wants {wanted!r}: a query "
-                "handler can have Reader[...], SqlReader[...], and what App(resources=[...]) holds."
+                f"the parameter {name!r} of {place_of(self.spec.function)} wants {wanted!r}: a "
+                "query handler can have Reader[...], SqlReader[...], and what "
+                "App(resources=[...]) holds."
             )

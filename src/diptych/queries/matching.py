@@ -26,7 +26,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def check_fields(shape: RowShape, find: Find) -> None:
-    """Raise ConfigurationError for a field that the read model does not have, or a search it cannot do."""
+    """Raise ConfigurationError for an unknown field, or a search without search fields."""
     fields = shape.model.__struct_fields__  # type: ignore[attr-defined]
     wanted = [one.field for one in find.filters]
     if find.order_by is not None:

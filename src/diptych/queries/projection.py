@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args, get_origin
 
@@ -34,20 +35,22 @@ class Projection(Generic[R]):
 
     ```python
     class CartPages(Projection[CartPage]):
-        def item_added(self, page: CartPage, event: ItemAddedToCart) -> None:   # changes the row
+        def item_added(
+            self, page: CartPage, event: ItemAddedToCart
+        ) -> None:  # changes the row
             page.items.append(event.item_id)
 
         def removed(self, page: CartPage, event: CartRemoved) -> CartPage | None:
-            return None                                                        # deletes the row
+            return None  # deletes the row
     ```
 
     Every public method that takes a row and an event (and, if it likes, the event's Envelope) folds
     the events of that class. What it is annotated to return says how: `None` changes the row given;
-    the read model returns the row; `ReadModel | None` may return None to delete it. The row given is
-    the stored one, or a new one with only its key set; annotate `row: CartPage | None` to be given
-    None instead, which is needed when the read model has fields without defaults.
+    the read model returns the row; `ReadModel | None` may return None to delete it. The row given
+    is the stored one, or a new one with only its key set; annotate `row: CartPage | None` to be
+    given None instead, which is needed when the read model has fields without defaults.
 
-    The key is the event's field of the same name as the read model's key; `@keyed_by` says otherwise.
+    The key is the event's field of the same name as the read model's; `@keyed_by` says otherwise.
     Class option `version`: raise it when the same events should give other rows.
     """
 
@@ -77,12 +80,19 @@ class SqlProjection:
 
     ```python
     class SalesByDay(SqlProjection):
-        schema = ("CREATE TABLE sales(country TEXT, day TEXT, revenue INT, PRIMARY KEY(country, day))",)
+        schema = (
+            "CREATE TABLE sales(country TEXT, day TEXT, revenue INT, PRIMARY KEY(country, day))",
+        )
         tables = ("sales",)
 
         def placed(self, sql: Sql, event: OrderPlaced) -> None:
-            sql("INSERT INTO sales VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-                "SET revenue = revenue + excluded.revenue", event.country, event.day, event.total)
+            sql(
+                "INSERT INTO sales VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET revenue = revenue + excluded.revenue",
+                event.country,
+                event.day,
+                event.total,
+            )
     ```
 
     The statements run in the order of their events, in one transaction with the checkpoint, so each
@@ -159,15 +169,17 @@ def plan_of(projection: type) -> Plan:
             f"{place_of(projection)} folds nothing: give it a method that takes "
             f"{'a row' if shape else 'sql: Sql'} and an event."
         )
-    return Plan(snake_case(projection.__name__), projection, _table(projection, shape), steps, shape)
+    return Plan(
+        snake_case(projection.__name__), projection, _table(projection, shape), steps, shape
+    )
 
 
 def _row_shape(projection: type) -> RowShape | None:
     if issubclass(projection, SqlProjection):
         if not projection.schema or not projection.tables:
             raise ConfigurationError(
-                f"{place_of(projection)} must say what it keeps: schema = (\"CREATE TABLE ...\",) "
-                "and tables = (\"...\",)."
+                f'{place_of(projection)} must say what it keeps: schema = ("CREATE TABLE ...",) '
+                'and tables = ("...",).'
             )
         return None
     for base in getattr(projection, "__orig_bases__", ()):
@@ -191,7 +203,10 @@ def _table(projection: type, shape: RowShape | None) -> TableSpec:
     schema = getattr(projection, "schema", ())
     made.update("\0".join(schema).encode())
     return TableSpec(
-        snake_case(projection.__name__), made.hexdigest(), shape, tuple(schema),
+        snake_case(projection.__name__),
+        made.hexdigest(),
+        shape,
+        tuple(schema),
         tuple(getattr(projection, "tables", ())),
     )
 
@@ -256,12 +271,4 @@ def _keys_of(method: Any, event: type, shape: RowShape) -> tuple[Keys, bool]:
             f"{event.__name__} has no field {keys!r}, the key of {shape.model.__name__}: say which "
             f"rows it touches with @keyed_by(...) at {place_of(method)}."
         )
-    return _attribute(keys), False
-
-
-def _attribute(name: str) -> Keys:
-    def key(event: Any) -> str:
-        value = getattr(event, name)
-        return value if type(value) is str else str(value)
-
-    return key
+    return operator.attrgetter(keys), False

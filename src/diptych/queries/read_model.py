@@ -29,7 +29,7 @@ class RowShape(msgspec.Struct, frozen=True):
 
 @dataclass_transform(field_specifiers=(msgspec.field,))
 class ReadModelMeta(msgspec.StructMeta):
-    """Lets a read model say `class CartPage(ReadModel, key="cart_id", indexes=("customer_id",))`."""
+    """Lets a read model say `class CartPage(ReadModel, key="cart_id")`."""
 
     def __new__(
         mcls,

@@ -85,7 +85,7 @@ class Loaded(NamedTuple):
 
 
 class CheckpointInfo(NamedTuple):
-    """Where a projection stands, and for which fingerprint its rows were made ('' before the first)."""
+    """Where a projection stands, and the fingerprint its rows were made for ('': no rows yet)."""
 
     position: int
     fingerprint: str
@@ -124,14 +124,14 @@ class ReadStore(Protocol):
     G2 A change moves a checkpoint only from exactly `after` to `upto`; otherwise CheckpointMoved is
        raised and nothing of the call is written (this is the fence between two runners).
     G3 `load` returns rows and checkpoint of one moment.
-    G4 A row read is equal to the row written last, and independent of it: changing a returned object
-       changes nothing stored.
+    G4 A row read is equal to the row written last, and independent of it: changing a returned
+       object changes nothing stored.
     G5 `find` returns exactly the rows that meet its filters, in total order, cut to `limit`.
     G6 A projection that was never applied stands at checkpoint 0 and has no rows; so does one that
        was reset.
     G7 `search` finds rows by whole words and by their beginnings, whatever their case.
-    G8 What `apply` wrote is still there after close and open, except in a store that declares itself
-       volatile.
+    G8 What `apply` wrote is still there after close and open, except in a store that declares
+       itself volatile.
     G9 An ability that is not declared raises ConfigurationError; it never answers wrongly.
 
     Errors: CheckpointMoved, StoreUnavailable, SchemaTooNew on opening.

@@ -53,9 +53,9 @@ class Reader(Generic[R]):
             unseen = await self._overlay()
             if key in unseen:
                 row = unseen[key]
-                return None if row is None else row.value  # type: ignore[no-any-return]
+                return None if row is None else row.value
         found = (await self._store.load(self._name, (key,))).rows.get(key)
-        return None if found is None else found.value  # type: ignore[no-any-return]
+        return None if found is None else found.value
 
     async def find(
         self, *, order_by: str | None = None, limit: int | None = None, **filters: Any
@@ -71,7 +71,9 @@ class Reader(Generic[R]):
 
     async def search(self, text: str, *, limit: int | None = 100, **filters: Any) -> list[R]:
         """Rows whose search fields hold all words of `text` (or words that begin with them)."""
-        return [row.value for row in await self._find(Find(_filters(filters), search=text, limit=limit))]
+        return [
+            row.value for row in await self._find(Find(_filters(filters), search=text, limit=limit))
+        ]
 
     async def count(self, **filters: Any) -> int:
         """How many rows meet the filters."""

@@ -1,4 +1,4 @@
-"""Who waits for which projection to reach which position: woken when it does, never by looking again."""
+"""Who waits for which projection to reach which position, and is woken when it does."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Arrivals:
                 future.set_result(None)
 
     def note(self, projection: str, why: str) -> None:
-        """A projection is held up for now; who waits goes on waiting, and is told why if in vain."""
+        """A projection is held up for now; who waits goes on, and is told why if in vain."""
         self._troubles[projection] = why
 
     def anybody_waiting(self) -> bool:
@@ -61,7 +61,7 @@ class Arrivals:
         self._impatient.add(event)
 
     async def wait(self, projection: str, position: int, within_s: float) -> bool:
-        """Wait until a projection has come to `position`; False when it did not in time, or cannot."""
+        """Wait until a projection has come to `position`; False when it did not, or cannot."""
         if self.reached(projection) >= position:
             return True
         if within_s <= 0 or projection in self._stopped:

@@ -11,7 +11,7 @@ from diptych.messages.registry import Registry
 from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import InlineRows
-from diptych.sync.subscription import decode
+from diptych.sync.subscription import EventDecoder
 
 __all__ = ["InlineProjections"]
 
@@ -22,30 +22,25 @@ class InlineProjections:
     """The participant (see events.log) that folds new events into rows before they are durable.
 
     It brings each projection to the head from wherever it stands, not only over the new events: so
-    one that was asynchronous until now, or that another process does not run inline, is still right.
+    one that was asynchronous until now, or that another process does not run inline, is right.
     """
 
     def __init__(self, registry: Registry, store: Any, plans: Sequence[Plan]) -> None:
-        self._registry = registry
         self._store = store
-        self._plans = [
-            (plan, frozenset(registry.of(cls).identity.name for cls in plan.steps)) for plan in plans
-        ]
+        self._plans = [(plan, EventDecoder(registry, plan.steps)) for plan in plans]
 
     def join(self, transaction: LogTransaction, head: int) -> None:
         """Bring every projection to `head`. Raises ProjectionFailed: the append must then fail."""
         rows: InlineRows = self._store.within(transaction.handle)
-        for plan, names in self._plans:
+        for plan, decoder in self._plans:
             after = rows.load(plan.name, ()).checkpoint
             while after < head:
-                delivery = decode(
-                    transaction.read(after, _PAGE), after, self._registry, names
-                )
+                delivery = decoder.decode(transaction.read(after, _PAGE), after)
                 if delivery.broken is not None:
                     stored, error = delivery.broken
                     raise ProjectionFailed(
-                        f"the inline projection {plan.name} cannot read position {stored.position}: "
-                        f"{error}",
+                        f"the inline projection {plan.name} cannot read position "
+                        f"{stored.position}: {error}",
                         projection=plan.name,
                         position=stored.position,
                         event_type=stored.type,

@@ -1,4 +1,4 @@
-"""All projections of one application: which run inline, which in a runner, and how they start and stop."""
+"""All projections of one application: which run inline, which in a runner; start and stop."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from diptych.environment import Environment
 from diptych.errors import ConfigurationError
-from diptych.events.log import EventLog
-from diptych.messages.registry import Registry
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
-from diptych.queries.wait import Arrivals
+from diptych.sync.hinge import Hinge
 from diptych.sync.inline import InlineProjections
 from diptych.sync.runner import Member, Runner
 from diptych.sync.status import ProjectionStatus, State
@@ -28,20 +25,14 @@ class Panels:
 
     def __init__(
         self,
-        log: EventLog,
-        registry: Registry,
+        hinge: Hinge,
         kept: Sequence[tuple[Plan, ReadStore]],
         inline: set[str],
-        arrivals: Arrivals,
-        environment: Environment,
     ) -> None:
         self.here: set[str] = set()
-        self._log = log
-        self._registry = registry
+        self._hinge = hinge
         self._kept = kept
         self._inline = inline
-        self._arrivals = arrivals
-        self._environment = environment
         self._runners: list[Runner] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = False
@@ -65,7 +56,9 @@ class Panels:
                 runner = self._runner(store, plans)
                 self._runners.append(runner)
                 self.here.update(plan.name for plan in plans)
-                self._tasks.append(asyncio.create_task(runner.run(), name=f"projections of {store!r}"))
+                self._tasks.append(
+                    asyncio.create_task(runner.run(), name=f"projections of {store!r}")
+                )
 
     async def close(self) -> None:
         """Stop the runners and close the stores."""
@@ -84,7 +77,8 @@ class Panels:
         """Forget a projection's rows and fold the log again from the first event."""
         if self._tasks:
             raise ConfigurationError(
-                f"{name} is being run by this application; open it with projections=False to rebuild."
+                f"{name} is being run by this application; open it with "
+                "projections=False to rebuild."
             )
         for plan, store in self._kept:
             if plan.name == name:
@@ -93,7 +87,7 @@ class Panels:
 
     async def status(self) -> list[ProjectionStatus]:
         """Where every projection stands."""
-        head = await self._log.head()
+        head = await self._hinge.log.head()
         members = {m.plan.name: (m, r) for r in self._runners for m in r.members}
         made = []
         for plan, store in self._kept:
@@ -110,7 +104,7 @@ class Panels:
                     lag_events=lag,
                     delay_s=await self._delay(found.position, lag),
                     events_per_s=runner.folded / runner.busy_s if runner and runner.busy_s else 0.0,
-                    why=self._arrivals.trouble(plan.name),
+                    why=self._hinge.arrivals.trouble(plan.name),
                 )
             )
         return made
@@ -122,36 +116,32 @@ class Panels:
             if not member.runs:
                 raise ConfigurationError(
                     f"the inline projection {member.plan.name} cannot take part: "
-                    f"{self._arrivals.trouble(member.plan.name)}"
+                    f"{self._hinge.arrivals.trouble(member.plan.name)}"
                 )
         if not self._joined:
-            self._log.join(InlineProjections(self._registry, store, plans))
+            self._hinge.log.join(InlineProjections(self._hinge.registry, store, plans))
 
     def _runner(self, store: ReadStore, plans: list[Plan]) -> Runner:
-        return Runner(
-            self._log, self._registry, store, plans, self._arrivals, self._environment
-        )
+        return Runner(self._hinge, store, plans)
 
-    def _state(
-        self, plan: Plan, member: Member | None, lag: int, fingerprint: str
-    ) -> State:
+    def _state(self, plan: Plan, member: Member | None, lag: int, fingerprint: str) -> State:
         if fingerprint not in ("", plan.table.fingerprint):
             return "changed"
         if plan.name in self._inline:
             return "inline"
         if member is None:
             return "stopped"
-        if member.state == "live" and lag:
-            return "catching up"
-        return member.state
+        if not member.runs or member.state == "retrying":
+            return member.state
+        return "catching up" if lag else "live"
 
     async def _delay(self, position: int, lag: int) -> float:
         if not lag:
             return 0.0
-        following = await self._log.read(position, 1)
+        following = await self._hinge.log.read(position, 1)
         if not following:
             return 0.0
-        return max(0.0, (self._environment.time_us() - following[0].recorded_us) / 1_000_000)
+        return max(0.0, (self._hinge.environment.time_us() - following[0].recorded_us) / 1_000_000)
 
     @staticmethod
     def _by_store(kept: Sequence[tuple[Plan, ReadStore]]) -> list[tuple[ReadStore, list[Plan]]]:

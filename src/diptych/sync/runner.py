@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from diptych.environment import Environment
 from diptych.errors import (
     CheckpointMoved,
     DiptychError,
@@ -18,12 +17,10 @@ from diptych.errors import (
     ProjectionFailed,
     StoreError,
 )
-from diptych.events.log import EventLog
-from diptych.messages.registry import Registry
 from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, ReadStore
-from diptych.queries.wait import Arrivals
+from diptych.sync.hinge import Hinge
 from diptych.sync.status import State
 from diptych.sync.subscription import Delivery, Subscription
 
@@ -48,7 +45,7 @@ class Member:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.position = 0
-        self.state: State = "catching up"
+        self.state: State = "live"
         self.error: DiptychError | None = None
 
     @property
@@ -60,31 +57,24 @@ class Member:
 class Runner:
     """Runs the projections `plans`, all kept in `store`."""
 
-    def __init__(
-        self,
-        log: EventLog,
-        registry: Registry,
-        store: ReadStore,
-        plans: Sequence[Plan],
-        arrivals: Arrivals,
-        environment: Environment,
-    ) -> None:
+    def __init__(self, hinge: Hinge, store: ReadStore, plans: Sequence[Plan]) -> None:
         self.members = [Member(plan) for plan in plans]
         self.store = store
         self.folded = 0
         self.busy_s = 0.0
-        self._log = log
-        self._registry = registry
-        self._arrivals = arrivals
-        self._environment = environment
+        self._log = hinge.log
+        self._registry = hinge.registry
+        self._arrivals = hinge.arrivals
+        self._environment = hinge.environment
+        self._pause_s = RETRY_S[0]
         self._hurry = asyncio.Event()
         self._subscriptions: dict[tuple[str, ...], Subscription] = {}
-        arrivals.call_when_waiting(self._hurry)
+        self._arrivals.call_when_waiting(self._hurry)
 
     async def run(self) -> None:
         """Catch up, then stay live, until cancelled. Cancelling between batches loses nothing: what
-        was written carries its checkpoint."""
-        pause = RETRY_S[0]
+        was written carries its checkpoint.
+        """
         while True:
             try:
                 await self.find_checkpoints()
@@ -93,8 +83,9 @@ class Runner:
                 continue  # another process runs them too; go on from where it is
             except StoreError as error:
                 self._trouble(f"retrying: {error}")
-                await self._environment.sleep(pause * (0.5 + self._environment.random.random()))
-                pause = min(pause * 2, RETRY_S[1])
+                chance = 0.5 + self._environment.random.random()
+                await self._environment.sleep(self._pause_s * chance)
+                self._pause_s = min(self._pause_s * 2, RETRY_S[1])
 
     async def catch_up(self) -> None:
         """Come to the head of this moment, then return."""
@@ -112,6 +103,7 @@ class Runner:
         for member in self.members:
             if member.state == "failed":
                 continue
+            member.state = "live"
             found = await self.store.checkpoint(member.plan.name)
             member.position = found.position
             if found.fingerprint not in ("", member.plan.table.fingerprint):
@@ -133,9 +125,6 @@ class Runner:
             standing = [m.position for m in self.members if m.runs]
             if not standing:
                 await asyncio.Event().wait()  # nothing to run until somebody acts: stay cancellable
-            for member in self.members:
-                if member.runs:
-                    member.state = "live"
             await self._log.wait(min(standing))
 
     async def step(self, head: int) -> None:
@@ -160,6 +149,7 @@ class Runner:
             await self.store.apply(changes)
         for member in group:
             self._settle(member, delivery, changes)
+        self._pause_s = RETRY_S[0]
         self.folded += delivery.upto - after
         self.busy_s += self._environment.monotonic_s() - started
 

@@ -1,4 +1,4 @@
-"""What a projection has not seen yet, folded on the spot: the write model's answer in read-model shape."""
+"""What a projection has not seen yet, folded on the spot: rows as new as the log."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ _EVENTS = ChunkedInsert(
     "INSERT INTO events (position, stream, version, type, schema, data, meta, recorded_at)", 8
 )
 _TAGS = ChunkedInsert("INSERT INTO event_tags (tag, position)", 2)
-_COMMANDS = ChunkedInsert(
-    "INSERT INTO commands (id, digest, answer, first, count, recorded_at)", 6
-)
+_COMMANDS = ChunkedInsert("INSERT INTO commands (id, digest, answer, first, count, recorded_at)", 6)
 # The same version again, in a newer shape, replaces: after an upgrade states are stored anew.
 _SNAPSHOTS = ChunkedInsert(
     "INSERT INTO snapshots (stream, version, schema, state)",

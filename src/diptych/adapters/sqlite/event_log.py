@@ -171,7 +171,9 @@ class SqliteEventLog:
             events += map(STORED_EVENT, rows)
             after = rows[-1][0] if len(rows) == size else upto
             took = time.perf_counter() - began
-            width = min(width * 2, 1 << 20) if took < _TIME_PER_SLICE_S / 2 else max(width // 2, 100)
+            width = (
+                min(width * 2, 1 << 20) if took < _TIME_PER_SLICE_S / 2 else max(width // 2, 100)
+            )
             await asyncio.sleep(0)
         return events
 

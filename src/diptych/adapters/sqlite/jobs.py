@@ -40,7 +40,9 @@ class AppendJob(Job):
         self.participants = participants
         self.recorded_us = recorded_us
         streams = append.streams
-        self.size = len(streams[0].events) if len(streams) == 1 else sum(len(s.events) for s in streams)
+        self.size = (
+            len(streams[0].events) if len(streams) == 1 else sum(len(s.events) for s in streams)
+        )
 
 
 class WorkJob(Job):

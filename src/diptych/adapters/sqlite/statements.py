@@ -47,7 +47,9 @@ class ChunkedInsert:
         while rows:
             chunk = min(self._largest, 1 << (rows.bit_length() - 1))
             end = at + chunk * self._columns
-            cursor.execute(self._statement(chunk), values if chunk == rows and not at else values[at:end])
+            cursor.execute(
+                self._statement(chunk), values if chunk == rows and not at else values[at:end]
+            )
             at, rows = end, rows - chunk
 
     def _statement(self, rows: int) -> str:

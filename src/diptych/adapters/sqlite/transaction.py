@@ -136,7 +136,9 @@ class GroupCommit:
     def _roll_back(self) -> None:
         # Some errors (a full disk) have rolled back already.
         if self._connection.in_transaction:
-            with contextlib.suppress(apsw.Error):  # the next transaction tries this again, and says so
+            with contextlib.suppress(
+                apsw.Error
+            ):  # the next transaction tries this again, and says so
                 self._cursor.execute("ROLLBACK")
 
 

@@ -42,7 +42,9 @@ class WriteAheadLog:
             pages, moved = self._connection.wal_checkpoint()
         except apsw.Error as error:
             # The next one will do; appends are safe in the WAL file meanwhile.
-            _logger.warning("checkpoint of %s failed and will be tried again: %s", self._path, error)
+            _logger.warning(
+                "checkpoint of %s failed and will be tried again: %s", self._path, error
+            )
             return
         self._worry(pages, moved)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
+
+from diptych.testing.contract.elsewhere import elsewhere
 
 __all__ = ["Contract", "in_time", "losers", "outcomes", "refusal", "winners"]
 
@@ -20,12 +22,14 @@ class Contract:
     """A suite of tests for one port; derive from it to enrol an adapter.
 
     Every test takes the one thing it judges, new and empty. `folder` is an empty folder of each
-    test's own, for adapters that keep files. `patience_s` is how long something that must happen may
-    take.
+    test's own, for adapters that keep files. `patience_s` is how long something that must happen
+    may take. `in_another_thread` opens a second object on an event loop of its own, as a stand-in
+    for another process; False only for stores that cannot leave their thread.
     """
 
     pytestmark: ClassVar[Any] = pytest.mark.anyio
     patience_s: ClassVar[float] = 20.0
+    in_another_thread: ClassVar[bool] = True
     folder: Path
 
     @pytest.fixture
@@ -41,6 +45,10 @@ class Contract:
     def subject(self) -> AbstractAsyncContextManager[Any]:
         """What the tests judge: made and opened on entering, closed on leaving."""
         raise NotImplementedError
+
+    def apart(self, other: T) -> AbstractAsyncContextManager[T]:
+        """A second object on the same data, as another process would use it."""
+        return elsewhere(other) if self.in_another_thread else nullcontext(other)
 
     async def soon(self, awaited: Awaitable[T], what: str) -> T:
         """The result of what must happen within `patience_s`."""
@@ -78,7 +86,9 @@ def winners(results: list[T | BaseException]) -> list[T]:
 
 def losers(results: list[Any], error: type[E]) -> list[E]:
     """The errors among outcomes; every one of them has to be of the kind `error`."""
-    lost = [result for result in results if isinstance(result, BaseException)]
-    for one in lost:
-        assert isinstance(one, error), f"expected {error.__name__}, but it raised {one!r}"
+    lost: list[E] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            assert isinstance(result, error), f"expected {error.__name__}, but: {result!r}"
+            lost.append(result)
     return lost

@@ -1,5 +1,7 @@
 """What an append keeps: all of it or nothing (G1)."""
 
+# ruff: noqa: D102  the name of a test is its sentence
+
 from __future__ import annotations
 
 import asyncio

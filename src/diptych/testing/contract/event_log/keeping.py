@@ -1,5 +1,7 @@
 """What a log keeps, exactly as it was given, and for how long (G2, G10, G11)."""
 
+# ruff: noqa: D102  the name of a test is its sentence
+
 from __future__ import annotations
 
 import asyncio
@@ -41,17 +43,18 @@ class Keeping(Contract):
         other = await self.reopen(log)
         volatile = getattr(log, "volatile", False)
         assert (other is None) == volatile, (
-            f"`volatile` of the log is {volatile}, and reopen answered {other!r}: a log that cannot "
-            "be opened again has to say so, and one that can has to be opened"
+            f"`volatile` of the log is {volatile}, and reopen answered {other!r}: a log that "
+            "cannot be opened again has to say so, and one that can has to be opened"
         )
         if other is None:
             yield None
             return
-        await other.open()
-        try:
-            yield other
-        finally:
-            await other.close()
+        async with self.apart(other) as apart:
+            await apart.open()
+            try:
+                yield apart
+            finally:
+                await apart.close()
 
     async def test_g2_another_object_sees_what_append_returned(self, log: EventLog) -> None:
         for turn in range(3):

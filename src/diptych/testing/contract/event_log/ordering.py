@@ -1,5 +1,7 @@
 """Positions and versions: dense, in commit order, and never shown too early (G3, G4)."""
 
+# ruff: noqa: D102  the name of a test is its sentence
+
 from __future__ import annotations
 
 import asyncio
@@ -67,7 +69,7 @@ class Ordering(Contract):
         finally:
             for reader in readers:
                 reader.cancel()
-            await asyncio.wait(readers)
+            await outcomes(readers)
         final = await everything(log)
         for events in seen:
             assert events == final, "a reader that followed saw something else than one that waited"
@@ -176,7 +178,7 @@ class Ordering(Contract):
             assert numbers(await log.read_stream(name)) == [name]
 
     def _many_appends(self, count: int) -> list[Append]:
-        """Appends of one to four events to one or two streams; each event has its append's number."""
+        """Appends of a few events to one or two streams; events have their append's number."""
         chance = random.Random(count)  # noqa: S311  repeatable by design
         return [
             Append(

@@ -27,8 +27,8 @@ __all__ = [
     "command",
     "everything",
     "fact",
-    "numbers",
     "numbered",
+    "numbers",
     "snapshot",
     "state_of",
     "to",
@@ -56,9 +56,7 @@ def to(stream: str, *events: EventToStore, expected: int = ANY_VERSION) -> Strea
     return StreamAppend(stream, expected, events)
 
 
-def add(
-    stream: str, *events: EventToStore, expected: int = ANY_VERSION, **more: Any
-) -> Append:
+def add(stream: str, *events: EventToStore, expected: int = ANY_VERSION, **more: Any) -> Append:
     """An append to one stream; one event unless told."""
     return Append(streams=(to(stream, *(events or (fact(),)), expected=expected),), **more)
 
@@ -111,7 +109,7 @@ async def state_of(
     )
 
 
-class Vetoed(Exception):  # noqa: N818  it is no error of the log: it is what a test puts in
+class Vetoed(Exception):
     """What a participant raises on an event that it does not want."""
 
 

@@ -1,0 +1,1 @@
+"""An account in one file: decide, remember, answer. Read bank.py from top to bottom."""

@@ -1,0 +1,153 @@
+"""N commands in flight, in order where order matters.
+
+Scenes of one chain (one customer) are played one after the other, because a return is decided by
+what was bought before it. Chains mix freely: none of them asks what another one did. That is why the
+answers are the same for every number in flight, and after every kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from diptych import App, Rejection
+
+from ..messages.commands import CheckOut, ShipOrder
+from .ledger import REPLAY, Advance, Ledger, StartReplay, Tally
+from .rules import Scene, Script
+
+__all__ = ["Replay"]
+
+_SCENES_PER_ENTRY = 250
+
+
+class Replay:
+    """Plays a script through an application whose parts include Ledger.
+
+    `tally` holds the answers of the scenes that are done without a gap from the first on; `lines`
+    and `commands` count everything that was answered in this run.
+    """
+
+    def __init__(self, app: App, script: Script, in_flight: int) -> None:
+        self._app = app
+        self._script = script
+        self._in_flight = in_flight
+        self._scenes = [*script.catalogue, *script.invoices]
+        self._answered: dict[int, Tally] = {}
+        self._done = 0
+        self._clock = app.environment.monotonic_s
+        self._began = self._clock()
+        self._seconds_before = 0.0
+        self.tally = Tally()
+        self.finished = False
+        self.continued = False
+        self.commands = 0
+        self.lines = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work until now, in all runs."""
+        return self._seconds_before + self._clock() - self._began
+
+    async def start(self) -> None:
+        """Look where an earlier run came to.
+
+        Raises OtherReplay when the database holds the replay of another file.
+        """
+        source = self._script.source
+        await self._app.dispatch(StartReplay(REPLAY, source.name, source.digest))
+        ledger: Ledger = await self._app.load(Ledger, REPLAY)
+        self._done, self.tally = ledger.scenes, ledger.tally
+        self._seconds_before, self.finished = ledger.seconds, ledger.finished
+        self.continued = ledger.scenes > 0
+        self.lines = self.tally.lines
+        self._began = self._clock()
+
+    async def run(self) -> None:
+        """Dispatch everything that was not answered yet.
+
+        Raises what a dispatch raises, but for rejections: those are counted.
+        """
+        if self.finished:
+            return
+        opening = len(self._script.catalogue)
+        await self._play(range(self._done, opening))
+        await self._play(range(max(self._done, opening), len(self._scenes)))
+        await self._enter(finished=True)
+        self.finished = True
+
+    async def _play(self, numbers: range) -> None:
+        stage = _Stage(self._scenes, numbers)
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._in_flight, len(numbers))):
+                workers.create_task(self._work(stage))
+
+    async def _work(self, stage: _Stage) -> None:
+        while (number := stage.take()) is not None:
+            tally = await self._perform(self._scenes[number])
+            stage.leave(number)
+            await self._close(number, tally)
+
+    async def _perform(self, scene: Scene) -> Tally:
+        tally = Tally()
+        dispatch, ordered = self._app.dispatch, False
+        for command_id, command, is_line in scene.play():
+            kind = type(command)
+            if kind is ShipOrder and not ordered:
+                continue  # nothing was ordered, so there is no parcel
+            reason = None
+            try:
+                await dispatch(command, id=command_id)
+            except Rejection as rejection:
+                reason = rejection.code
+            if kind is CheckOut:
+                ordered = reason is None
+            tally.count(command=kind.__name__, reason=reason, is_line=is_line)
+            self.commands += 1
+            self.lines += is_line
+        return tally
+
+    async def _close(self, number: int, tally: Tally) -> None:
+        self._answered[number] = tally
+        while self._done in self._answered:
+            self.tally.add(self._answered.pop(self._done))
+            self._done += 1
+            if self._done % _SCENES_PER_ENTRY == 0:
+                await self._enter()
+
+    async def _enter(self, *, finished: bool = False) -> None:
+        entry = Advance(REPLAY, self._done, self.tally, self.seconds, finished)
+        await self._app.dispatch(entry)
+
+
+class _Stage:
+    """Which scene is next, while those before it in its chain are being played."""
+
+    def __init__(self, scenes: Sequence[Scene], numbers: range) -> None:
+        self._scenes = scenes
+        self._coming = iter(numbers)
+        self._waiting: dict[str, deque[int]] = {}
+        self._ready: deque[int] = deque()
+
+    def take(self) -> int | None:
+        """The next scene that nothing stands in the way of; None: whoever plays a chain has the rest."""
+        if self._ready:
+            return self._ready.popleft()
+        for number in self._coming:
+            chain = self._scenes[number].chain
+            waiting = self._waiting.get(chain)
+            if waiting is None:
+                self._waiting[chain] = deque()
+                return number
+            waiting.append(number)
+        return None
+
+    def leave(self, number: int) -> None:
+        """The scene was played: the next of its chain may begin."""
+        chain = self._scenes[number].chain
+        waiting = self._waiting[chain]
+        if waiting:
+            self._ready.append(waiting.popleft())
+        else:
+            del self._waiting[chain]

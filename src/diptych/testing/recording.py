@@ -1,0 +1,97 @@
+"""Events as a scenario gives them: bare, or with what is recorded around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from diptych.messages.codec import Codec
+from diptych.messages.envelope import Envelope, Metadata
+from diptych.messages.kinds import identity_of
+from diptych.testing.difference import differences
+
+__all__ = ["Recorded", "bare", "check_stored", "envelopes_of", "recorded"]
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event with what its envelope says; see `recorded`."""
+
+    event: Any
+    at: datetime | None = None
+    stream: str | None = None
+    actor: str | None = None
+    tenant: str | None = None
+
+    def __repr__(self) -> str:
+        around = [
+            f"{name}={value!r}"
+            for name in self.__struct_fields__[1:]
+            if (value := getattr(self, name)) is not None
+        ]
+        return f"{self.event!r} recorded with {', '.join(around)}" if around else repr(self.event)
+
+
+def recorded(
+    event: Any,
+    *,
+    at: datetime | None = None,
+    stream: str | None = None,
+    actor: str | None = None,
+    tenant: str | None = None,
+) -> Recorded:
+    """An event for a projection that looks at its Envelope: when it was recorded, in which stream, by whom.
+
+    Without it, a scenario records its events a second apart, from 2026-01-01 00:00:00 UTC.
+
+    >>> recorded("something happened", actor="ann")
+    'something happened' recorded with actor='ann'
+    """
+    return Recorded(event, at, stream, actor, tenant)
+
+
+def bare(events: Iterable[Any]) -> list[Any]:
+    """The events themselves."""
+    return [one.event if isinstance(one, Recorded) else one for one in events]
+
+
+def envelopes_of(events: Sequence[Any]) -> list[Envelope]:
+    """Envelopes at positions 1, 2, 3 ... with metadata that every run repeats."""
+    versions: dict[str, int] = {}
+    made = []
+    for position, given in enumerate(events, start=1):
+        one = given if isinstance(given, Recorded) else Recorded(given)
+        stream = one.stream or "scenario-1"
+        versions[stream] = version = versions.get(stream, 0) + 1
+        at = one.at or _START + timedelta(seconds=position - 1)
+        meta = Metadata(f"event-{position}", "scenario", "scenario", one.actor, one.tenant)
+        name = identity_of(type(one.event)).name
+        recorded_us = (at - _EPOCH) // timedelta(microseconds=1)
+        made.append(
+            Envelope(
+                one.event, position, stream, version, name, msgspec.json.encode(meta), recorded_us
+            )
+        )
+    return made
+
+
+def check_stored(message: Any) -> bytes:
+    """The JSON of a message, having checked that it can be stored and comes back equal.
+
+    Raises AssertionError that names the field.
+    """
+    cls = type(message)
+    name = identity_of(cls).name
+    codec = Codec(cls, name)
+    data = codec.encode(message)
+    lost = differences(message, codec.decode(data))
+    if lost:
+        raise AssertionError(
+            "\n".join([f"{name} does not survive being stored.", "", *(f"  {one}" for one in lost)])
+        )
+    return data

@@ -1,0 +1,14 @@
+"""The SQLite adapter keeps the guarantees of an event log."""
+
+from __future__ import annotations
+
+from diptych.adapters.sqlite.event_log import SqliteEventLog
+from diptych.testing.contract.event_log import EventLogContract
+
+
+class TestSqliteEventLog(EventLogContract):
+    async def make_log(self):
+        return SqliteEventLog(self.folder / "log.db")
+
+    async def reopen(self, log):
+        return SqliteEventLog(self.folder / "log.db")
