@@ -10,7 +10,8 @@ Names are loaded when first used, so importing diptych costs next to nothing.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all of this
 
 if TYPE_CHECKING:
     from diptych.application import App
@@ -81,11 +82,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module 'diptych' has no attribute {name!r}")
-    value = getattr(importlib.import_module(place), name)
+    value: object = getattr(importlib.import_module(place), name)
     globals()[name] = value
     return value
 

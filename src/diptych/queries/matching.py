@@ -26,15 +26,16 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def check_fields(shape: RowShape, find: Find) -> None:
-    """Raise ConfigurationError for an unknown field, or a search without search fields."""
-    fields = shape.model.__struct_fields__  # type: ignore[attr-defined]
+    """Raise ConfigurationError for a field that is not declared, or a search without words."""
+    fields = (shape.key, *shape.indexes)
     wanted = [one.field for one in find.filters]
     if find.order_by is not None:
         wanted.append(find.order_by)
     for name in wanted:
         if name not in fields:
             raise ConfigurationError(
-                f"{shape.model.__name__} has no field {name!r}; its fields are {', '.join(fields)}."
+                f"{shape.model.__name__} cannot be looked up or ordered by {name!r}: name it in "
+                f"indexes=(...) of the read model. So far: {', '.join(fields)}."
             )
     if find.search is not None and not shape.search:
         raise ConfigurationError(

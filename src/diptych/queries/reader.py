@@ -29,8 +29,8 @@ class Reader(Generic[R]):
     """Reads the rows of one read model: `Reader[CartPage]` in a query handler's parameters.
 
     Filters are keyword arguments: `find(customer_id="c1", total__gte=100)` with the endings `__lt`,
-    `__lte`, `__gt`, `__gte` and `__in`. A field that is not among the read model's `indexes` is
-    found by looking at every row.
+    `__lte`, `__gt`, `__gte` and `__in`. Filters and order may name the key and the read model's
+    `indexes`, nothing else: a query that would look at every row is refused, not slow.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Reader(Generic[R]):
     ) -> list[R]:
         """Rows that meet the filters, ordered by a field (`"-total"`: descending; ties by key).
 
-        Raises ConfigurationError for a field the read model does not have.
+        Raises ConfigurationError for a field that is neither the key nor an index.
         """
         descending = order_by is not None and order_by.startswith("-")
         field = order_by[1:] if order_by is not None and descending else order_by
