@@ -48,7 +48,12 @@ class Replay:
     @property
     def seconds(self) -> float:
         """Seconds of work until now, in all runs."""
-        return self._seconds_before + self._clock() - self._began
+        return self._seconds_before + self.run_seconds
+
+    @property
+    def run_seconds(self) -> float:
+        """Seconds since `start`."""
+        return self._clock() - self._began
 
     async def start(self) -> None:
         """Look where an earlier run came to.
@@ -117,8 +122,10 @@ class Replay:
                 await self._enter()
 
     async def _enter(self, *, finished: bool = False) -> None:
-        entry = Advance(REPLAY, self._done, self.tally, self.seconds, finished)
-        await self._app.dispatch(entry)
+        # A copy, because others count on while this one waits to be written.
+        tally = Tally()
+        tally.add(self.tally)
+        await self._app.dispatch(Advance(REPLAY, self._done, tally, self.seconds, finished))
 
 
 class _Stage:

@@ -103,11 +103,12 @@ class Filter(NamedTuple):
 
 
 class Find(NamedTuple):
-    """Rows that meet all `filters`, in the order of a field; ties by key, rows without a value last.
+    """Rows that meet all `filters`, by a field: ties by key, rows without a value last.
 
     Filters and order name the key or declared `indexes` only: what no store has to look for row by
-    row, so that every store can answer. `search` asks for rows that contain all its words (or words beginning with them) in their search
-    fields. `after_key` with no `order_by` continues a scan by key.
+    row, so that every store can answer. `search` asks for rows that contain all its words (or words
+    beginning with them) in their search fields. `after_key` with no `order_by` continues a scan by
+    key.
     """
 
     filters: tuple[Filter, ...] = ()
