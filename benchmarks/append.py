@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from benchmarks.diptych_log import one_event
 from benchmarks.events_file import INSERT, item_added, open_apsw, open_stdlib
 from benchmarks.measuring import (
     Benchmark,
@@ -23,6 +24,7 @@ from benchmarks.measuring import (
     stopwatch,
 )
 from benchmarks.order_lines import LINES_PER_CART
+from diptych.adapters.sqlite.event_log import SqliteEventLog
 
 IN_FLIGHT = 64
 BATCH = 1_000
@@ -50,6 +52,8 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
             FLOOR_A: on_new_file(one_commit_each_in_an_executor),
             FLOOR_B: on_new_file(batches_of_a_thousand),
             FLOOR_C: on_new_file(one_commit_each_directly),
+            "diptych, 64 in flight": on_new_file(partial(diptych, in_flight=IN_FLIGHT)),
+            "diptych, one in flight": on_new_file(partial(diptych, in_flight=1)),
         },
         targets=[
             Target("append, 64 in flight", "diptych, 64 in flight", FLOOR_A, at_least=10),
@@ -117,3 +121,21 @@ def one_commit_each_directly(path: Path, seconds: float) -> Sample:
             turn += 1
     db.close()
     return watch.rate(turn)
+
+
+def diptych(path: Path, seconds: float, in_flight: int) -> Sample:
+    """Append through the port, every append checked against its expected version."""
+
+    async def run() -> Sample:
+        log = SqliteEventLog(path)
+        await log.open()
+
+        async def operation(client: int, turn: int) -> None:
+            await log.append(one_event(*cart_and_version(client, turn)))
+
+        try:
+            return await keep_in_flight(operation, in_flight, seconds)
+        finally:
+            await log.close()
+
+    return asyncio.run(run())

@@ -5,6 +5,7 @@ one command, so no side pays for conflicts. diptych keeps 64 commands in flight;
 it is given threads, and the number of threads that suits it best counts.
 """
 
+import asyncio
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from benchmarks.events_file import (
 )
 from benchmarks.measuring import Benchmark, Sample, Scale, Target, stopwatch
 from benchmarks.peers import run_peer
+from diptych import Aggregate, App, Command, Event, Rejection
 
 EVENTS_BEFORE = 6
 
@@ -50,6 +52,7 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
         variants={
             BY_HAND: lambda: one_after_the_other(folder, commands),
             PEER_ONE: lambda: eventsourcing(folder, commands, [1]),
+            "diptych, 64 in flight": lambda: diptych(folder, commands * scale.pick(1, 4)),
             PEER_BEST: lambda: eventsourcing(folder, commands, [1, *many]),
         },
         targets=[
@@ -108,3 +111,79 @@ def eventsourcing(folder: Path, commands: int, threads: list[int]) -> Sample:
             seconds=8.0,
         )
     return Sample(answer.pop("rate"), answer.pop("cpu_us"), answer)
+
+
+class Deposit(Command):
+    """Put money in."""
+
+    account_id: str
+    amount: int
+
+
+class Withdraw(Command):
+    """Take money out."""
+
+    account_id: str
+    amount: int
+
+
+class MoneyDeposited(Event):
+    """Money came in."""
+
+    amount: int
+
+
+class MoneyWithdrawn(Event):
+    """Money went out."""
+
+    amount: int
+
+
+class Account(Aggregate, key="account_id"):
+    """The same account as the peer's."""
+
+    balance: int = 0
+
+    def deposit(self, command: Deposit) -> MoneyDeposited:
+        """Decide."""
+        return MoneyDeposited(command.amount)
+
+    def withdraw(self, command: Withdraw) -> MoneyWithdrawn:
+        """Decide; never more than is there."""
+        if command.amount > self.balance:
+            raise Rejection("the balance is too low")
+        return MoneyWithdrawn(command.amount)
+
+    def deposited(self, event: MoneyDeposited) -> None:
+        """Evolve."""
+        self.balance += event.amount
+
+    def withdrawn(self, event: MoneyWithdrawn) -> None:
+        """Evolve."""
+        self.balance -= event.amount
+
+
+def diptych(folder: Path, commands: int) -> Sample:
+    """Withdraw once from each of many accounts that no cache knows, 64 commands in flight."""
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        url = f"sqlite:///{fresh}/accounts.db"
+
+        async def each(app: App, make: type[Command], amount: int, times: int) -> None:
+            numbers = iter(range(commands))
+
+            async def client() -> None:
+                for number in numbers:
+                    for _ in range(times):
+                        await app.dispatch(make(str(number), amount))  # type: ignore[call-arg]
+
+            await asyncio.gather(*(client() for _ in range(64)))
+
+        async def run() -> Sample:
+            async with App("bench", [Account], write=url) as app:
+                await each(app, Deposit, 100, EVENTS_BEFORE)
+            async with App("bench", [Account], write=url) as app:
+                with stopwatch() as watch:
+                    await each(app, Withdraw, EVENTS_BEFORE, 1)
+                return watch.rate(commands)
+
+        return asyncio.run(run())

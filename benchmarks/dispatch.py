@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from benchmarks.diptych_log import Cart, fill_log
+from benchmarks.diptych_log import ItemAdded as ItemAddedEvent
 from benchmarks.events_file import (
     READ_STREAM,
     SAMPLE,
@@ -18,7 +20,11 @@ from benchmarks.events_file import (
     open_apsw,
 )
 from benchmarks.measuring import Benchmark, Sample, Scale, Target, stopwatch
-from benchmarks.order_lines import LINES_PER_CART, cart_id
+from benchmarks.order_lines import LINES_PER_CART, NOTE, cart_id
+from diptych import App, CommandEnvelope, Done, Token
+from diptych.commands.dispatch import Dispatcher
+from diptych.commands.envelope import CommandHandler
+from diptych.messages.registry import Registry
 
 Handler: TypeAlias = Callable[["Ping"], Awaitable[int]]
 
@@ -45,6 +51,8 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
     loads = scale.pick(200, 2_000)
     path = folder / "dispatch.db"
     fill(path, loads * LINES_PER_CART, keys=1_000)
+    log_path = folder / "dispatch-log.db"
+    fill_log(log_path, loads * LINES_PER_CART, keys=1_000)
     return Benchmark(
         name="dispatch",
         unit="us of CPU",
@@ -53,6 +61,9 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
             BY_HAND_MIDDLEWARES: lambda: calling(composed(handle), calls),
             BY_HAND_CODEC: lambda: encoding_and_decoding(calls),
             BY_HAND_LOAD: lambda: loading(path, loads),
+            "diptych, three middlewares": lambda: dispatching(calls),
+            "diptych, encode and decode": lambda: through_the_registry(calls),
+            "diptych, load": lambda: loading_aggregates(log_path, loads),
         },
         targets=[
             Target(
@@ -125,3 +136,50 @@ def loading(path: Path, loads: int) -> Sample:
                 events += 1
     db.close()
     return watch.cpu_us_each(events)
+
+
+def dispatching(calls: int) -> Sample:
+    """Route a command by its class through three middlewares, in the envelope that they see."""
+    done = Done(Token("log", 1))
+
+    async def handler(envelope: CommandEnvelope) -> Done:
+        del envelope
+        return done
+
+    async def middleware(envelope: CommandEnvelope, proceed: CommandHandler) -> Done:
+        return await proceed(envelope)
+
+    dispatcher = Dispatcher({Ping: handler}, [middleware] * 3)
+    command = Ping(1)
+
+    async def run() -> Sample:
+        with stopwatch() as watch:
+            for _ in range(calls):
+                await dispatcher.dispatch(CommandEnvelope(command))
+        return watch.cpu_us_each(calls)
+
+    return asyncio.run(run())
+
+
+def through_the_registry(calls: int) -> Sample:
+    """Encode an event as an append does (read back and checked), and decode it as a read does."""
+    registry = Registry()
+    known = registry.add(ItemAddedEvent)
+    event = ItemAddedEvent(sku=SAMPLE.sku, qty=SAMPLE.qty, price=SAMPLE.price, note=NOTE)
+    with stopwatch() as watch:
+        for _ in range(calls):
+            registry.decode("ItemAdded", 1, known.codec.encode(event))
+    return watch.cpu_us_each(calls)
+
+
+def loading_aggregates(path: Path, loads: int) -> Sample:
+    """Load carts of ten events through the application, no snapshot and no cache; per event."""
+
+    async def run() -> Sample:
+        async with App("bench", [Cart], write=f"sqlite:///{path}") as app:
+            with stopwatch() as watch:
+                for number in range(loads):
+                    await app.load(Cart, cart_id(number).removeprefix("cart-"))
+            return watch.cpu_us_each(loads * LINES_PER_CART)
+
+    return asyncio.run(run())

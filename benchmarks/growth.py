@@ -5,6 +5,7 @@ so the index on streams is written all over, which is what gets slower in a stor
 scale. Loads read carts of ten events from anywhere in the log.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from benchmarks.diptych_log import Cart, fill_log, one_event
 from benchmarks.events_file import (
     INSERT,
     READ_STREAM,
@@ -22,6 +24,8 @@ from benchmarks.events_file import (
 )
 from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant, stopwatch
 from benchmarks.order_lines import LINES_PER_CART, cart_id
+from diptych import App
+from diptych.adapters.sqlite.event_log import SqliteEventLog
 
 SMALL = 10_000
 GROUP = 64
@@ -35,16 +39,25 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
     appends = scale.pick(1_280, 12_800)
     loads = scale.pick(500, 5_000)
     paths = {size: folder / f"growth-{size}.db" for size in (SMALL, large)}
+    logs = {size: folder / f"growth-log-{size}.db" for size in (SMALL, large)}
     for size, path in paths.items():
         fill(path, size, keys=20_000)
+        fill_log(logs[size], size, keys=20_000)
 
-    def on_each(name: str, run: Callable[[Path, int, int], Sample], count: int) -> None:
-        for size, path in paths.items():
+    def on_each(
+        name: str,
+        run: Callable[[Path, int, int], Sample],
+        count: int,
+        files: dict[int, Path] = paths,
+    ) -> None:
+        for size, path in files.items():
             variants[f"{name}, {size:,} events"] = bound(run, path, size, count)
 
     variants: dict[str, Variant] = {}
     on_each("floor, append", appending, appends)
     on_each("floor, load", loading, loads)
+    on_each("diptych, append", appending_to_log, appends, logs)
+    on_each("diptych, load", loading_aggregates, loads, logs)
 
     def target(name: str, of: str, at_least: float | None) -> Target:
         return Target(
@@ -100,3 +113,46 @@ def loading(path: Path, size: int, loads: int) -> Sample:
         events = sum(load(cart) for cart in carts[WARM_UP:])
     db.close()
     return watch.rate(events)
+
+
+def appending_to_log(path: Path, size: int, appends: int) -> Sample:
+    """Append the first line of new carts through the log, 64 in flight."""
+    del size
+    numbers = iter(range(appends))
+
+    async def run() -> Sample:
+        log = SqliteEventLog(path)
+        await log.open()
+
+        async def client() -> None:
+            for _ in numbers:
+                await log.append(one_event(uuid4().hex, 1))
+
+        try:
+            with stopwatch() as watch:
+                await asyncio.gather(*(client() for _ in range(GROUP)))
+            return watch.rate(appends)
+        finally:
+            await log.close()
+
+    return asyncio.run(run())
+
+
+def loading_aggregates(path: Path, size: int, loads: int) -> Sample:
+    """Load carts from anywhere in the log through the application; events per second."""
+    chance = random.Random(7)
+    carts = [
+        cart_id(chance.randrange(size // LINES_PER_CART)).removeprefix("cart-")
+        for _ in range(loads + WARM_UP)
+    ]
+
+    async def run() -> Sample:
+        async with App("bench", [Cart], write=f"sqlite:///{path}") as app:
+            for cart in carts[:WARM_UP]:
+                await app.load(Cart, cart)
+            with stopwatch() as watch:
+                for cart in carts[WARM_UP:]:
+                    await app.load(Cart, cart)
+            return watch.rate(loads * LINES_PER_CART)
+
+    return asyncio.run(run())

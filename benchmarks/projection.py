@@ -8,6 +8,7 @@ The peer does not fold: it commits once per event, so the rate does not depend o
 events and it may stop after a few seconds.
 """
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from benchmarks.diptych_log import ArticleSales, Cart, Sales, fill_log
 from benchmarks.events_file import READ_ALL, ItemAdded, fill, open_apsw
 from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant, stopwatch
 from benchmarks.peers import run_peer
+from diptych import App
 
 FEW_KEYS = 1_000
 MANY_KEYS = 20_000
@@ -45,11 +48,14 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
     for keys, of_floor in ((FEW_KEYS, 0.28), (MANY_KEYS, 0.18)):
         path = folder / f"projection-{keys}.db"
         fill(path, events, keys)
+        log_path = folder / f"projection-log-{keys}.db"
+        fill_log(log_path, events, keys)
         ours, floor = f"diptych, {keys} keys", f"floor, read and decode, {keys} keys"
         by_hand, peer = f"by hand, {keys} keys", f"eventsource-py, {keys} keys"
         variants |= {
             floor: lambda path=path: reading(path),  # type: ignore[misc]
             by_hand: lambda path=path: folding(path),  # type: ignore[misc]
+            ours: lambda path=log_path, events=events: projecting(path, events),  # type: ignore[misc]
             peer: lambda keys=keys: eventsource_py(scale, folder, keys),  # type: ignore[misc]
         }
         targets += [
@@ -105,6 +111,25 @@ def folding(path: Path) -> Sample:
         read.close()
     log.close()
     return watch.rate(events)
+
+
+def projecting(path: Path, events: int) -> Sample:
+    """Rebuild a read model from the first event, in the log's own file, effect once."""
+
+    async def run() -> Sample:
+        app = App("bench", [Cart, Sales], write=f"sqlite:///{path}")
+        await app.open(projections=False)
+        try:
+            with stopwatch() as watch:
+                await app.rebuild(Sales)
+            found = await app.sources[ArticleSales].store.checkpoint("sales")
+            if found.position != events:
+                raise ValueError(f"only {found.position} of {events} events were folded")
+            return watch.rate(events)
+        finally:
+            await app.close()
+
+    return asyncio.run(run())
 
 
 def eventsource_py(scale: Scale, folder: Path, keys: int) -> Sample:

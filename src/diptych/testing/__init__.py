@@ -2,8 +2,8 @@
 
 Reading order: `scenario` (given, when, then for write models, projections and the whole path),
 `deciding`, `folding`, `statements` and `whole_path` (its four kinds), `recording` (events as a
-scenario writes them), `difference` (why a scenario failed), `seeded` (an event loop that replays any
-interleaving from a number), `contract` (suites that every adapter must pass).
+scenario writes them), `difference` (why a scenario failed), `seeded` (an event loop that replays
+any interleaving from a number), `contract` (suites that every adapter must pass).
 """
 
 from __future__ import annotations

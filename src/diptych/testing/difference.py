@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,20 +21,19 @@ def picture(value: Any) -> Any:
 
     Objects become `{"": class name, field: picture, ...}`, whatever kind of class they are.
     """
-    if value is None or isinstance(value, str | bytes | bool | int):
-        return value
+    made = value
     if isinstance(value, float):
-        return "NaN" if math.isnan(value) else value
-    if isinstance(value, Mapping):
-        return {_name(key): picture(one) for key, one in value.items()}
-    if isinstance(value, set | frozenset):
-        return {"": "set", **{_name(one): True for one in value}}
-    if isinstance(value, Sequence):
-        return [picture(one) for one in value]
-    fields = _fields_of(value)
-    if fields is None:
-        return value
-    return {"": type(value).__qualname__, **{name: picture(one) for name, one in fields.items()}}
+        made = "NaN" if math.isnan(value) else value
+    elif isinstance(value, Mapping):
+        made = {_name(key): picture(one) for key, one in value.items()}
+    elif isinstance(value, set | frozenset):
+        made = {"": "set", **{_name(one): True for one in value}}
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        made = [picture(one) for one in value]
+    elif (fields := _fields_of(value)) is not None:
+        name = type(value).__qualname__
+        made = {"": name, **{field: picture(one) for field, one in fields.items()}}
+    return made
 
 
 def differences(expected: Any, actual: Any, at: str = "") -> list[str]:
@@ -88,7 +88,10 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    if type(value).__eq__ is not object.__eq__ and not hasattr(type(value), "model_fields"):
-        return None  # it knows best when it is equal: datetime, Decimal, enum, ...
+    if isinstance(value, type | enum.Enum) or callable(value):
+        return None
+    own_equality = "__eq__" in {name for cls in type(value).__mro__[:-1] for name in vars(cls)}
+    if own_equality and not hasattr(type(value), "model_fields"):
+        return None  # it knows best when it is equal: int, datetime, Decimal, ...
     found: dict[str, Any] | None = getattr(value, "__dict__", None)
     return found

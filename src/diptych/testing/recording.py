@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from diptych.events.log import StoredEvent
 from diptych.messages.codec import Codec
 from diptych.messages.envelope import Envelope, Metadata
 from diptych.messages.kinds import identity_of
@@ -45,7 +46,7 @@ def recorded(
     actor: str | None = None,
     tenant: str | None = None,
 ) -> Recorded:
-    """An event for a projection that looks at its Envelope: when it was recorded, in which stream, by whom.
+    """An event with its envelope: when it was recorded, in which stream, who gave the command.
 
     Without it, a scenario records its events a second apart, from 2026-01-01 00:00:00 UTC.
 
@@ -70,13 +71,19 @@ def envelopes_of(events: Sequence[Any]) -> list[Envelope]:
         versions[stream] = version = versions.get(stream, 0) + 1
         at = one.at or _START + timedelta(seconds=position - 1)
         meta = Metadata(f"event-{position}", "scenario", "scenario", one.actor, one.tenant)
-        name = identity_of(type(one.event)).name
+        identity = identity_of(type(one.event))
         recorded_us = (at - _EPOCH) // timedelta(microseconds=1)
-        made.append(
-            Envelope(
-                one.event, position, stream, version, name, msgspec.json.encode(meta), recorded_us
-            )
+        stored = StoredEvent(
+            position,
+            stream,
+            version,
+            identity.name,
+            identity.version,
+            check_stored(one.event),
+            msgspec.json.encode(meta),
+            recorded_us,
         )
+        made.append(Envelope(one.event, stored))
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import operator
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -14,6 +13,7 @@ import msgspec
 
 from diptych.adapters.memory.transaction import Undo
 from diptych.errors import CheckpointMoved, ConfigurationError
+from diptych.queries.matching import check_fields, words_in, words_of
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Change, Filter, Find, Loaded, Row, TableSpec
 
@@ -22,7 +22,6 @@ __all__ = ["NO_SQL", "Rows"]
 NO_SQL = "Use rows by key, or a store with the capability SQL (SQLite, PostgreSQL)."
 
 _encode = msgspec.json.Encoder().encode
-_find_words = re.compile(r"[^\W_]+").findall
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -99,9 +98,7 @@ class Rows:
     def _keep(self, row: Row) -> _Kept:
         data = _encode(row.value)
         value = self._decode(data)
-        texts = (getattr(value, field) for field in self._shape.search)
-        words = tuple(word for text in texts if text is not None for word in _words(text))
-        return _Kept(row.key, row.position, data, value, words)
+        return _Kept(row.key, row.position, data, value, tuple(words_in(value, self._shape)))
 
     def _way_back(self, keys: Iterable[str]) -> Callable[[], None]:
         before = {key: self._rows.get(key) for key in keys}
@@ -128,15 +125,15 @@ class Rows:
 
     def find(self, find: Find) -> list[Row]:
         """Copies of the rows that Find asks for."""
+        check_fields(self._shape, find)
         found = self._meeting(find.filters, find.search, self._scan(find))
         if find.order_by is not None:
-            field = self._declared(find.order_by)
-            # The scan is in the order of keys, and sorting keeps that order for ties.
-            found = iter(sorted(found, key=lambda row: _rank(row, field), reverse=find.descending))
+            found = iter(_in_order(found, find.order_by, descending=find.descending))
         return [self._hand_out(row) for row in islice(found, find.limit)]
 
     def count(self, filters: tuple[Filter, ...]) -> int:
         """How many rows meet the filters."""
+        check_fields(self._shape, Find(filters))
         return sum(1 for _ in self._meeting(filters, None, iter(self._rows.values())))
 
     def _hand_out(self, row: _Kept) -> Row:
@@ -164,67 +161,55 @@ class Rows:
         self, filters: tuple[Filter, ...], search: str | None, rows: Iterator[_Kept]
     ) -> Iterator[_Kept]:
         for filter_ in filters:
-            wanted = _plain(filter_.value) if filter_.operator != "in" else _in(filter_.value)
-            rows = filter(_test(self._declared(filter_.field), filter_.operator, wanted), rows)
+            rows = filter(_test(filter_), rows)
         if search is not None:
-            rows = filter(self._contains(search), rows)
+            rows = filter(_contains(words_of(search)), rows)
         return rows
 
-    def _declared(self, field: str) -> str:
-        """The field, if the read model says that queries use it."""
-        shape = self._shape
-        if field != shape.key and field not in shape.indexes:
-            raise ConfigurationError(
-                f"{shape.model.__name__} cannot be looked up or ordered by {field!r}: name it in "
-                "indexes=(...) of the read model. So far: "
-                f"{', '.join((shape.key, *shape.indexes))}."
-            )
-        return field
 
-    def _contains(self, search: str) -> Callable[[_Kept], bool]:
-        if not self._shape.search:
-            raise ConfigurationError(
-                f"{self._shape.model.__name__} has no search fields: name text fields in "
-                "search=(...) of the read model."
-            )
-        wanted = _words(search)
-
-        def contains(row: _Kept) -> bool:
-            return all(any(word.startswith(start) for word in row.words) for start in wanted)
-
-        return contains
-
-
-def _test(field: str, how: str, wanted: Any) -> Callable[[_Kept], bool]:
-    """Whether a row's field meets a filter. None is only ever equal, never less or more."""
-    if how == "=":
-        return lambda row: bool(_plain(getattr(row.value, field)) == wanted)
-    if how == "in":
-        return lambda row: _plain(getattr(row.value, field)) in wanted
-    compare = _COMPARE[how]
+def _test(wanted: Filter) -> Callable[[_Kept], bool]:
+    """Whether a row meets a filter. None is only ever equal, never less or more."""
+    field = wanted.field
+    if wanted.operator == "in":
+        values = [_plain(value) for value in wanted.value]
+        return lambda row: _plain(getattr(row.value, field)) in values
+    right = _plain(wanted.value)
+    if wanted.operator == "=":
+        return lambda row: bool(_plain(getattr(row.value, field)) == right)
+    compare = _COMPARE[wanted.operator]
 
     def meets(row: _Kept) -> bool:
-        value = _plain(getattr(row.value, field))
-        return value is not None and wanted is not None and compare(value, wanted)
+        left = _plain(getattr(row.value, field))
+        return left is not None and right is not None and compare(left, right)
 
     return meets
 
 
-def _in(values: Iterable[Any]) -> list[Any]:
-    return [_plain(value) for value in values]
+def _contains(wanted: list[str]) -> Callable[[_Kept], bool]:
+    """Whether a row has words that begin with all those wanted; no words are in no row."""
+
+    def contains(row: _Kept) -> bool:
+        return bool(wanted) and all(
+            any(word.startswith(start) for word in row.words) for start in wanted
+        )
+
+    return contains
 
 
-def _rank(row: _Kept, field: str) -> tuple[bool, Any]:
-    """Sort key of a field; None comes before every value."""
-    value = _plain(getattr(row.value, field))
-    return value is not None, value
+def _in_order(rows: Iterable[_Kept], field: str, *, descending: bool) -> list[_Kept]:
+    """By a field; rows without a value come last, and those that are equal stay as they came."""
+    with_value: list[tuple[Any, _Kept]] = []
+    without: list[_Kept] = []
+    for row in rows:
+        value = _plain(getattr(row.value, field))
+        if value is None:
+            without.append(row)
+        else:
+            with_value.append((value, row))
+    with_value.sort(key=lambda pair: pair[0], reverse=descending)
+    return [row for _, row in with_value] + without
 
 
 def _plain(value: Any) -> Any:
     """The value of an enum member, as the other stores see it."""
     return value.value if isinstance(value, enum.Enum) else value
-
-
-def _words(text: str) -> list[str]:
-    words: list[str] = _find_words(text.casefold())
-    return words

@@ -18,8 +18,11 @@ from diptych.events.log import ANY_VERSION, Appended, CommandRecord, EventToStor
 __all__ = ["AppendBatch"]
 
 _EVENTS = ChunkedInsert(
-    "INSERT INTO events (position, stream, version, type, schema, data, meta, recorded_at)", 8
+    "INSERT INTO events"
+    " (position, origin, version, stream, type, schema, data, meta, recorded_at)",
+    9,
 )
+_STREAMS = ChunkedInsert("INSERT INTO streams (stream, origin)", 2)
 _TAGS = ChunkedInsert("INSERT INTO event_tags (tag, position)", 2)
 _COMMANDS = ChunkedInsert("INSERT INTO commands (id, digest, answer, first, count, recorded_at)", 6)
 # The same version again, in a newer shape, replaces: after an upgrade states are stored anew.
@@ -30,7 +33,7 @@ _SNAPSHOTS = ChunkedInsert(
     " state = excluded.state WHERE excluded.version >= snapshots.version",
 )
 _encode = msgspec.json.Encoder().encode
-_decode_versions = msgspec.json.Decoder(list[int]).decode
+_decode_standing = msgspec.json.Decoder(list[tuple[int, int] | None]).decode
 
 
 class AppendBatch:
@@ -43,15 +46,17 @@ class AppendBatch:
     def __init__(self, cursor: apsw.Cursor, jobs: Sequence[AppendJob]) -> None:
         self._cursor = cursor
         names = list(dict.fromkeys(s.stream for job in jobs for s in job.append.streams))
-        head, versions = cursor.execute(
+        head, standing = cursor.execute(
             sql("select_head_and_versions"), (_encode(names).decode(),)
         ).fetchall()[0]
         self.head: int = head
         self.grown = False
-        self._versions: dict[str, int] = dict(zip(names, _decode_versions(versions), strict=True))
+        # Origin and version of each stream, as of the last append accepted.
+        self._streams = dict(zip(names, _decode_standing(standing), strict=True))
         self._commands = self._known_commands(jobs)
         self._watch = _Watch() if any(job.append.condition for job in jobs) else None
         self._events: list[Any] = []
+        self._new_streams: list[Any] = []
         self._tags: list[Any] = []
         self._new_commands: list[Any] = []
         self._snapshots: list[Any] = []
@@ -82,6 +87,8 @@ class AppendBatch:
     def write(self) -> None:
         """Write everything that was accepted, in as few statements as possible."""
         cursor = self._cursor
+        if self._new_streams:
+            _STREAMS.run(cursor, self._new_streams)
         if self._events:
             _EVENTS.run(cursor, self._events)
             self.grown = True
@@ -101,7 +108,8 @@ class AppendBatch:
 
     def _conflict(self, streams: Sequence[StreamAppend]) -> VersionConflict | None:
         for name, expected, _ in streams:
-            actual = self._versions[name]
+            standing = self._streams[name]
+            actual = standing[1] if standing else 0
             if expected not in (actual, ANY_VERSION):
                 return VersionConflict(
                     f"the stream {name!r} is at version {actual}, not {expected}: somebody else was "
@@ -130,17 +138,24 @@ class AppendBatch:
 
     def _add_events(self, stream: StreamAppend, recorded_us: int) -> None:
         name, _, events = stream
-        position, version = self.head, self._versions[name]
+        if not events:
+            return
+        position = self.head
+        standing = self._streams[name]
+        if standing is None:
+            standing = (position + 1, 0)
+            self._new_streams += (name, position + 1)
+        origin, version = standing
         for event in events:
             position += 1
             version += 1
             kind, schema, data, meta, tags = event
-            self._events += (position, name, version, kind, schema, data, meta, recorded_us)
+            self._events += (position, origin, version, name, kind, schema, data, meta, recorded_us)
             for tag in dict.fromkeys(tags):
                 self._tags += (tag, position)
             if self._watch is not None:
                 self._watch.add(position, event)
-        self.head, self._versions[name] = position, version
+        self.head, self._streams[name] = position, (origin, version)
 
     def _add_command(self, record: CommandRecord, recorded_us: int) -> None:
         self._commands[record.command_id] = record

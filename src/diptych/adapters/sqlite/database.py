@@ -80,9 +80,8 @@ class SqliteDatabase:
         size: int = 1 << 30,
     ) -> T:
         """Run `write` in the writer's next transaction; see WorkJob."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.writer.submit(WorkJob(future, write, check, size))
-        return await future
+        result: T = await self.writer.commit(WorkJob(write, check, size))
+        return result
 
     def _forget(self) -> bool:
         self._users -= 1

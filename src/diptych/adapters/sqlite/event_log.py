@@ -91,10 +91,10 @@ class SqliteEventLog:
         database = self._database or self._not_open()
         if len(append.streams) > 1:
             _refuse_twice_named(append)
-        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         recorded_us = append.recorded_us or self._environment.time_us()
-        database.writer.submit(AppendJob(future, append, self._participants, recorded_us))
-        return await future
+        job = AppendJob(append, self._participants, recorded_us)
+        appended: Appended = await database.writer.commit(job)
+        return appended
 
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()

@@ -14,12 +14,16 @@ __all__ = ["AppendJob", "Job", "WorkJob"]
 
 
 class Job:
-    """One member of a group that commits together. `size` is how many rows it will write, roughly."""
+    """One member of a group that commits together.
+
+    `size` is how many rows it will write, roughly; `future` is set while somebody waits for it.
+    """
 
     __slots__ = ("future", "size")
 
-    def __init__(self, future: asyncio.Future[Any], size: int) -> None:
-        self.future = future
+    future: asyncio.Future[Any]
+
+    def __init__(self, size: int) -> None:
         self.size = size
 
 
@@ -30,12 +34,10 @@ class AppendJob(Job):
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
         append: Append,
         participants: Sequence[Participant],
         recorded_us: int,
     ) -> None:
-        self.future = future
         self.append = append
         self.participants = participants
         self.recorded_us = recorded_us
@@ -56,11 +58,10 @@ class WorkJob(Job):
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
         write: Callable[[apsw.Connection], Any],
         check: Callable[[apsw.Connection], None] | None = None,
         size: int = 1 << 30,
     ) -> None:
-        super().__init__(future, size)
+        super().__init__(size)
         self.write = write
         self.check = check

@@ -12,7 +12,7 @@ from diptych.errors import ConfigurationError, SchemaTooNew
 __all__ = ["SCHEMA_VERSION", "make_log_tables"]
 
 SCHEMA_VERSION = 1
-_TABLES = ("events", "event_tags", "commands", "snapshots", "events_readable")
+_TABLES = ("events", "streams", "event_tags", "commands", "snapshots", "events_readable")
 _OTHERS = ("events_never_change", "events_never_vanish")
 
 

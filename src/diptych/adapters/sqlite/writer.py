@@ -20,16 +20,19 @@ from diptych.adapters.sqlite.wal import WriteAheadLog
 __all__ = ["Writer"]
 
 _LARGEST_GROUP = 512
-_INLINE_ROWS = 64
+_INLINE_ROWS = 256
 _INLINE_S = 0.0006
-"""A commit that usually takes less than this is done on the event loop: handing it to a thread and
-back would take as long."""
+"""A disk that syncs faster than this is written to from the event loop: handing a group to a thread
+and back takes as long, and much longer while the loop is busy."""
+_ROW_S = 0.000_008
+_NUDGE_EVERY_S = 0.002
+_NUDGE_S = 0.000_05
 
 
 class Writer:
     """Gathers jobs on the event loop and commits them in groups.
 
-    Everything submitted in one turn of the loop is one group. A single small job on a fast disk is
+    Everything submitted in one turn of the loop is one group. On a fast disk a small group is
     committed at once, on the loop; everything else goes to a thread, which commits whatever has come
     meanwhile, without waiting for more. Jobs commit in the order of submission.
 
@@ -43,14 +46,15 @@ class Writer:
         on_head: Callable[[int], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connection = connection
         self._location = location
         self._on_head = on_head
         self._group_commit = GroupCommit(connection, location.path)
         self._wal = WriteAheadLog(connection, location.path)
         self._submitted: list[Job] = []
+        self._alone = False
         self._handed_over = 0
-        self._single_s = 0.0
+        self._nudging = False
+        self._commit_s = 0.0
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._stopped = self._loop.create_future()
         # A daemon: a program that never closes its log can still end. What was not acknowledged by
@@ -58,42 +62,72 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="diptych-sqlite", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Commit a job soon, and settle its future then."""
+    async def commit(self, job: Job) -> Any:
+        """Commit a job with its neighbours; its result, or raise what it failed with.
+
+        When the caller is cancelled, the job is committed all the same.
+        """
+        if self._alone and not self._handed_over and self._quick(job.size):
+            return await self._commit_alone(job)
         if not self._submitted:
             self._loop.call_soon(self._flush)
         self._submitted.append(job)
+        job.future = self._loop.create_future()
+        return await job.future
 
     async def close(self) -> None:
         """Finish everything that was submitted, then end the thread."""
         self._flush()
         self._queue.put(None)
+        self._nudge_later()
         await self._stopped
         self._thread.join()
 
     # --- on the event loop ---
 
+    async def _commit_alone(self, job: Job) -> Any:
+        """The road of a lone caller: no future, and one turn of the loop instead of two.
+
+        Whoever comes within this turn begins a group, and then nobody is alone any more.
+        """
+        self._alone = False
+        try:
+            committed = self._commit([job], patience_s=0)
+        except FileLocked:
+            job.future = self._loop.create_future()
+            self._hand_over([job])
+            return await job.future
+        self._after_commit_here(committed)
+        await asyncio.sleep(0)  # others get a turn, however many appends the caller does in a row
+        self._alone = not self._submitted
+        outcome = committed.outcomes[0]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
     def _flush(self) -> None:
-        jobs = self._submitted
+        jobs, self._submitted = self._submitted, []
+        self._alone = len(jobs) == 1
         if not jobs:
             return
-        self._submitted = []
-        if len(jobs) == 1 and self._handed_over == 0 and self._quick(jobs[0]):
-            self._commit_here(jobs)
-        else:
+        if self._handed_over or not self._quick(sum(job.size for job in jobs)):
             self._hand_over(jobs)
-
-    def _quick(self, job: Job) -> bool:
-        return job.size <= _INLINE_ROWS and self._single_s < _INLINE_S
-
-    def _commit_here(self, jobs: list[Job]) -> None:
+            return
         # The thread has nothing to do, so nobody else uses the connection.
         try:
             committed = self._commit(jobs, patience_s=0)
         except FileLocked:
             self._hand_over(jobs)
-            return
-        self._settle(jobs, committed)
+        else:
+            self._settle(jobs, committed)
+            self._after_commit_here(Committed([], None))
+
+    def _quick(self, rows: int) -> bool:
+        return rows <= _INLINE_ROWS and self._commit_s < _INLINE_S
+
+    def _after_commit_here(self, committed: Committed) -> None:
+        if committed.head is not None:
+            self._on_head(committed.head)
         if self._wal.due:
             self._hand_over([])
 
@@ -101,6 +135,23 @@ class Writer:
         for at in range(0, len(jobs) or 1, _LARGEST_GROUP):
             self._handed_over += 1
             self._queue.put(jobs[at : at + _LARGEST_GROUP])
+        self._nudge_later()
+
+    def _nudge_later(self) -> None:
+        if not self._nudging:
+            self._nudging = True
+            self._loop.call_later(_NUDGE_EVERY_S, self._nudge)
+
+    def _nudge(self) -> None:
+        """Let the thread have the interpreter.
+
+        A loop that is never idle gives it away only for the microsecond that it looks for input;
+        a thread that wakes up in answer to that comes too late, again and again, for seconds.
+        """
+        self._nudging = False
+        if self._handed_over or self._thread.is_alive() and self._queue.empty() is False:
+            time.sleep(_NUDGE_S)
+            self._nudge_later()
 
     def _done(self, handed_over: int, jobs: Sequence[Job], committed: Committed) -> None:
         self._handed_over -= handed_over
@@ -121,14 +172,13 @@ class Writer:
     # --- wherever the connection is in use ---
 
     def _commit(self, jobs: Sequence[Job], patience_s: float) -> Committed:
-        if len(jobs) > 1:
-            return self._group_commit.commit(jobs, patience_s)
         began = time.perf_counter()
         committed = self._group_commit.commit(jobs, patience_s)
-        if jobs[0].size <= _INLINE_ROWS:
+        rows = sum(job.size for job in jobs)
+        if rows <= _INLINE_ROWS:
             # Capped, so that one hiccup of the disk is forgotten after a few commits.
-            took = min(time.perf_counter() - began, 4 * _INLINE_S)
-            self._single_s += (took - self._single_s) * 0.2
+            took = time.perf_counter() - began - rows * _ROW_S
+            self._commit_s += (min(max(took, 0.0), 4 * _INLINE_S) - self._commit_s) * 0.2
         return committed
 
     # --- in the thread ---

@@ -39,7 +39,7 @@ class Keeping(Contract):
 
     @asynccontextmanager
     async def another(self, log: EventLog) -> AsyncIterator[EventLog | None]:
-        """The log as another process sees it. None: the log says that it is volatile, and is."""
+        """The log as another process sees it. None: the log says that it is volatile."""
         other = await self.reopen(log)
         volatile = getattr(log, "volatile", False)
         assert (other is None) == volatile, (

@@ -1,0 +1,105 @@
+"""`diptych ask`: a query, answered as fresh as asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from diptych.cli.options import app_option, common_options
+from diptych.cli.output import plain, print_json
+
+if TYPE_CHECKING:
+    from diptych.application import App
+    from diptych.events.token import Token
+    from diptych.queries.ask import Consistency, OnStale
+
+__all__ = ["ask"]
+
+
+class Freshness(NamedTuple):
+    """What `App.ask` is told beside the query."""
+
+    after: str | None
+    within_s: float
+    on_stale: OnStale
+    consistency: Consistency
+
+
+@click.command(short_help="Ask a query, and print the answer.")
+@click.argument("name", metavar="TYPE")
+@click.argument("data", metavar="[JSON|-|@FILE]", default="{}")
+@click.option("--after", metavar="TOKEN", help="Show at least this.  [default: this moment]")
+@click.option(
+    "--within",
+    "within_s",
+    type=click.FloatRange(0, 86_400),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for read models to come that far.",
+)
+@click.option(
+    "--on-stale",
+    type=click.Choice(["error", "stale", "write_model"]),
+    default="error",
+    show_default=True,
+    help="What to do when they do not.",
+)
+@click.option(
+    "--consistency",
+    type=click.Choice(["eventual", "write_model"]),
+    default="eventual",
+    show_default=True,
+    help="write_model: fold what read models have not seen on the spot.",
+)
+@app_option
+@common_options
+def ask(*, where: str | None, name: str, data: str, as_json: bool, **freshness: Any) -> None:
+    """Ask a query, and print the answer.
+
+    TYPE is the query's class or stable name. Its fields are a JSON object: as an argument, from
+    stdin (-), or from a file (@file). Unless told otherwise, the answer shows everything recorded
+    until now; projections run here for as long as that takes.
+
+    \b
+    diptych ask --app bank:app GetBalance '{"account_id": "a"}'
+    """  # noqa: D301  \b is click's mark for lines that must not be wrapped
+    from diptych.cli.find_app import find_app
+    from diptych.cli.reading import json_bytes
+    from diptych.cli.running import run
+
+    app = find_app(where)
+    query = app.decode_query(name, json_bytes(data))
+    answer, token = run(_ask(app, query, Freshness(**freshness)))
+    if as_json:
+        print_json({"answer": plain(answer), "token": str(token)})
+    else:
+        _print(answer)
+
+
+async def _ask(app: App, query: Any, wanted: Freshness) -> tuple[Any, Token]:
+    from diptych.events.token import Token
+
+    after = None if wanted.after is None else Token.parse(wanted.after)
+    await app.open(projections=wanted.consistency == "eventual")
+    try:
+        token = after or await app.head_token()
+        answer = await app.ask(
+            query,
+            after=token,
+            within_s=wanted.within_s,
+            on_stale=wanted.on_stale,
+            consistency=wanted.consistency,
+        )
+        return answer, token
+    finally:
+        await app.close()
+
+
+def _print(answer: Any) -> None:
+    from diptych.cli.tables import answer_as_text, console, print_rich
+
+    here = console()
+    shown = answer_as_text(answer, here.width if here.is_terminal else None)
+    print_rich(*(shown if isinstance(shown, list) else [shown]))
