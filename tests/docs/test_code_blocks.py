@@ -3,6 +3,7 @@
 The `python` blocks of one page run in order, in one namespace and one empty folder; `await` is
 allowed at the top level. A block marked `python no-run` only has to be valid Python. A block marked
 `text printed` holds exactly what the `python` blocks before it printed (since the last such block).
+A block marked `python file:bank.py` is written to that file, for the commands that follow.
 In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must succeed.
 """
 
@@ -31,7 +32,7 @@ MAX_NOT_RUN = 5
 MARKS = {"python": frozenset({"no-run"}), "text": frozenset({"printed"})}
 
 # The installed command without the need to be on the PATH.
-DIPTYCH = [sys.executable, "-c", "from diptych.cli import main; main(prog_name='diptych')"]
+DIPTYCH = [sys.executable, "-m", "diptych.cli"]
 
 FENCE = re.compile(
     r"^(?P<indent>[ ]*)(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=fence)[ ]*$",
@@ -59,6 +60,11 @@ def commands_of(block: Block) -> list[list[str]]:
     """The arguments of each `$ diptych ...`, without the program; a backslash joins lines."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True)[2:] for line in lines if line.startswith("$ diptych ")]
+
+
+def file_of(block: Block) -> str:
+    """The file that a block is, by its mark `file:name`; ''."""
+    return next((mark[5:] for mark in block.marks if mark.startswith("file:")), "")
 
 
 def run_python(block: Block, page: Path, module: ModuleType, runner: asyncio.Runner) -> None:
@@ -92,6 +98,8 @@ def test_every_block_of_a_page_runs(
         for block in blocks_of(page.read_text(encoding="utf-8")):
             if block.kind == "python" and "no-run" in block.marks:
                 compile(block.text, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            elif block.kind == "python" and file_of(block):
+                (tmp_path / file_of(block)).write_text(block.text, encoding="utf-8")
             elif block.kind == "python":
                 run_python(block, page, module, runner)
             elif block.kind == "text" and "printed" in block.marks:
@@ -118,6 +126,7 @@ def test_every_mark_is_one_we_know():
         for page in PAGES
         for block in blocks_of(page.read_text(encoding="utf-8"))
         for mark in block.marks - MARKS.get(block.kind, frozenset())
+        if not (block.kind == "python" and mark.startswith("file:"))
     ]
     assert unknown == []
 

@@ -1,1 +1,1 @@
-"""The left panel: it decides. One aggregate per file; `check_out` is about three of them at once."""
+"""The left panel: it decides. One aggregate per file; `check_out` is about three at once."""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from diptych import Aggregate
+from diptych_examples.shop.messages.commands import AddItemToCart
+from diptych_examples.shop.messages.events import CartCheckedOut, ItemAddedToCart, OrderLine
+from diptych_examples.shop.rejections import (
+    Blank,
+    CartClosed,
+    EmptyCart,
+    Impossible,
+    OtherCountry,
+    UnknownCountry,
+)
 
-from ..messages.commands import AddItemToCart
-from ..messages.events import CartCheckedOut, ItemAddedToCart, OrderLine
-from ..rejections import Blank, CartClosed, EmptyCart, Impossible, OtherCountry, UnknownCountry
 from .countries import COUNTRIES
 
 
 class Cart(Aggregate, key="cart_id"):
     """What one customer wants delivered to one country.
 
-    The cart trusts the offer: name and price are what the customer was shown, so that adding an item
-    does not have to ask the product.
+    The cart trusts the offer: name and price are what the customer was shown, so that adding an
+    item does not have to ask the product.
     """
 
     customer_id: str = ""

@@ -1,12 +1,17 @@
-"""Checking out: a cart is closed, an order is placed, a customer owns more. All three or nothing."""
+"""Checking out: a cart is closed, an order placed, a customer owns more. All three or none."""
 
 from __future__ import annotations
 
 from diptych import UnitOfWork
+from diptych_examples.shop.messages.commands import GUEST, CheckOut
+from diptych_examples.shop.messages.events import (
+    CartCheckedOut,
+    ItemsBought,
+    OrderLine,
+    OrderPlaced,
+)
+from diptych_examples.shop.rejections import UnknownCustomer
 
-from ..messages.commands import GUEST, CheckOut
-from ..messages.events import CartCheckedOut, ItemsBought, OrderLine, OrderPlaced
-from ..rejections import UnknownCustomer
 from .carts import Cart
 from .customers import Customer
 from .orders import Order

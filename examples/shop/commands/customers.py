@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from diptych import Aggregate
-
-from ..messages.commands import RegisterCustomer, ReturnItems
-from ..messages.events import CustomerRegistered, ItemsBought, ItemsReturned
-from ..rejections import AlreadyRegistered, BoughtFewer, Impossible, NeverBought, UnknownCustomer
+from diptych_examples.shop.messages.commands import RegisterCustomer, ReturnItems
+from diptych_examples.shop.messages.events import CustomerRegistered, ItemsBought, ItemsReturned
+from diptych_examples.shop.rejections import (
+    AlreadyRegistered,
+    BoughtFewer,
+    Impossible,
+    NeverBought,
+    UnknownCustomer,
+)
 
 
 class Customer(Aggregate, key="customer_id"):
-    """Returns are decided here, because only the customer's purchases say whether they are right."""
+    """Returns are decided here: only the customer's purchases say whether they are right."""
 
     name: str = ""
     pieces: dict[str, int] = {}

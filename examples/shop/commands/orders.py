@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from diptych import Aggregate
-
-from ..messages.commands import ShipOrder
-from ..messages.events import OrderPlaced, OrderShipped
-from ..rejections import AlreadyShipped, UnknownOrder
+from diptych_examples.shop.messages.commands import ShipOrder
+from diptych_examples.shop.messages.events import OrderPlaced, OrderShipped
+from diptych_examples.shop.rejections import AlreadyShipped, UnknownOrder
 
 
 class Order(Aggregate, key="order_id"):

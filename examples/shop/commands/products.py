@@ -8,10 +8,15 @@ has to lock 600 products.
 from __future__ import annotations
 
 from diptych import Aggregate
-
-from ..messages.commands import ListProduct, ReceiveStock, WriteOffStock
-from ..messages.events import ProductListed, StockReceived, StockWrittenOff
-from ..rejections import AlreadyListed, Blank, Impossible, NoStockKept, UnknownProduct
+from diptych_examples.shop.messages.commands import ListProduct, ReceiveStock, WriteOffStock
+from diptych_examples.shop.messages.events import ProductListed, StockReceived, StockWrittenOff
+from diptych_examples.shop.rejections import (
+    AlreadyListed,
+    Blank,
+    Impossible,
+    NoStockKept,
+    UnknownProduct,
+)
 
 
 class Product(Aggregate, key="stock_code"):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from diptych import Projection, Query, Reader, ReadModel
-
-from ..messages.events import CartCheckedOut, ItemAddedToCart
+from diptych_examples.shop.messages.events import CartCheckedOut, ItemAddedToCart
 
 
 class OpenCart(ReadModel, key="cart_id", indexes=("last_added_at",)):

@@ -7,8 +7,7 @@ from datetime import datetime
 import msgspec
 
 from diptych import Projection, Query, Reader, ReadModel
-
-from ..messages.events import CartCheckedOut, ItemAddedToCart
+from diptych_examples.shop.messages.events import CartCheckedOut, ItemAddedToCart
 
 
 class CartLine(msgspec.Struct, gc=False):

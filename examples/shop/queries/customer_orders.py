@@ -8,9 +8,8 @@ from datetime import datetime
 import msgspec
 
 from diptych import Projection, Query, Reader, ReadModel, keyed_by
-
-from ..messages.commands import GUEST
-from ..messages.events import OrderPlaced, OrderShipped
+from diptych_examples.shop.messages.commands import GUEST
+from diptych_examples.shop.messages.events import OrderPlaced, OrderShipped
 
 
 class OrderEntry(msgspec.Struct, gc=False):

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from diptych import Projection, Query, Reader, ReadModel, keyed_by
-
-from ..messages.commands import GUEST
-from ..messages.events import CustomerRegistered, ItemsReturned, OrderPlaced
+from diptych_examples.shop.messages.commands import GUEST
+from diptych_examples.shop.messages.events import CustomerRegistered, ItemsReturned, OrderPlaced
 
 
 class CustomerProfile(ReadModel, key="customer_id", indexes=("country", "spent_pence")):

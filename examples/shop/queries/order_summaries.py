@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from diptych import Projection, Query, Reader, ReadModel
-
-from ..messages.events import OrderPlaced, OrderShipped
+from diptych_examples.shop.messages.events import OrderPlaced, OrderShipped
 
 
 class OrderSummary(ReadModel, key="order_id", indexes=("customer_id", "placed_at", "total_pence")):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from diptych import Projection, Query, Reader, ReadModel, keyed_by
-
-from ..messages.events import (
+from diptych_examples.shop.messages.events import (
     ItemsReturned,
     OrderPlaced,
     ProductListed,

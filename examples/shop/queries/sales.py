@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from diptych import Projection, Query, Reader, ReadModel, keyed_by
-
-from ..messages.events import ItemsReturned, OrderPlaced
+from diptych_examples.shop.messages.events import ItemsReturned, OrderPlaced
 
 
 class SalesDay(ReadModel, key="country_day", indexes=("country", "day")):
@@ -76,7 +75,8 @@ async def get_sales_days(query: GetSalesDays, sales: Reader[SalesDay]) -> list[S
 
 
 async def get_sales_by_country(
-    query: GetSalesByCountry, sales: Reader[SalesDay]
+    query: GetSalesByCountry,  # noqa: ARG001  it asks for everything
+    sales: Reader[SalesDay],
 ) -> dict[str, CountrySales]:
     """Adds up a few thousand rows."""
     countries: dict[str, CountrySales] = {}

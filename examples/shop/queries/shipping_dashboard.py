@@ -7,8 +7,7 @@ from datetime import datetime
 import msgspec
 
 from diptych import Projection, Query, Reader, ReadModel
-
-from ..messages.events import OrderPlaced, OrderShipped
+from diptych_examples.shop.messages.events import OrderPlaced, OrderShipped
 
 
 class WaitingOrder(ReadModel, key="order_id", indexes=("placed_at", "country")):

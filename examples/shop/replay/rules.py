@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from diptych import Command
-
-from ..messages.commands import (
+from diptych_examples.shop.messages.commands import (
     GUEST,
     AddItemToCart,
     CheckOut,
@@ -19,13 +18,14 @@ from ..messages.commands import (
     ShipOrder,
     WriteOffStock,
 )
+
 from .ledger import REPLAY, NoteUnreadableLine
 from .source import Invoice, Line, Source
 
 __all__ = ["Scene", "Script", "Step", "script_of"]
 
 WITHOUT_STOCK = frozenset({"POST", "DOT", "C2", "M", "S", "D", "AMAZONFEE", "BANK CHARGES"})
-"""Postage, carriage, manual corrections, samples, discounts, fees: products that lie on no shelf."""
+"""Postage, carriage, corrections, samples, discounts, fees: products that lie on no shelf."""
 
 
 class Step(NamedTuple):

@@ -1,8 +1,8 @@
 """N commands in flight, in order where order matters.
 
 Scenes of one chain (one customer) are played one after the other, because a return is decided by
-what was bought before it. Chains mix freely: none of them asks what another one did. That is why the
-answers are the same for every number in flight, and after every kill.
+what was bought before it. Chains mix freely: none of them asks what another one did. That is why
+the answers are the same for every number in flight, and after every kill.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from diptych import App, Rejection
+from diptych import App, Command, Rejection
+from diptych.errors import DiptychError
+from diptych_examples.shop.messages.commands import CheckOut, ShipOrder
 
-from ..messages.commands import CheckOut, ShipOrder
 from .ledger import REPLAY, Advance, Ledger, StartReplay, Tally
 from .rules import Scene, Script
 
 __all__ = ["Replay"]
 
 _SCENES_PER_ENTRY = 250
+_ATTEMPTS = 8
 
 
 class Replay:
@@ -84,34 +86,54 @@ class Replay:
 
     async def _play(self, numbers: range) -> None:
         stage = _Stage(self._scenes, numbers)
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(self._in_flight, len(numbers))):
-                workers.create_task(self._work(stage))
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self._in_flight, len(numbers))):
+                    workers.create_task(self._work(stage))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
 
     async def _work(self, stage: _Stage) -> None:
         while (number := stage.take()) is not None:
             tally = await self._perform(self._scenes[number])
+            # A log in memory never waits, and the right panel wants its turn.
+            await asyncio.sleep(0)
             stage.leave(number)
             await self._close(number, tally)
 
     async def _perform(self, scene: Scene) -> Tally:
         tally = Tally()
-        dispatch, ordered = self._app.dispatch, False
+        ordered = False
         for command_id, command, is_line in scene.play():
             kind = type(command)
             if kind is ShipOrder and not ordered:
                 continue  # nothing was ordered, so there is no parcel
-            reason = None
-            try:
-                await dispatch(command, id=command_id)
-            except Rejection as rejection:
-                reason = rejection.code
+            reason = await self._answer(command, command_id)
             if kind is CheckOut:
                 ordered = reason is None
             tally.count(command=kind.__name__, reason=reason, is_line=is_line)
             self.commands += 1
             self.lines += is_line
         return tally
+
+    async def _answer(self, command: Command, command_id: str) -> str | None:
+        """The reason of a rejection; None when the command was accepted.
+
+        When the outcome is unknown, or the store is busy, the same command under the same id is
+        dispatched again: it has its effect once.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._app.dispatch(command, id=command_id)
+            except Rejection as rejection:
+                return rejection.code
+            except DiptychError as error:
+                if not error.retryable or attempt == _ATTEMPTS - 1:
+                    raise
+                await self._app.environment.sleep(0.05 * 2**attempt)
+            else:
+                return None
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _close(self, number: int, tally: Tally) -> None:
         self._answered[number] = tally
@@ -138,7 +160,7 @@ class _Stage:
         self._ready: deque[int] = deque()
 
     def take(self) -> int | None:
-        """The next scene that nothing stands in the way of; None: whoever plays a chain has the rest."""
+        """The next scene that may begin; None: those who play a chain also play the rest of it."""
         if self._ready:
             return self._ready.popleft()
         for number in self._coming:

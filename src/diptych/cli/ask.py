@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from diptych.cli.options import app_option, common_options
+from diptych.cli.options import Seconds, app_option, common_options
 from diptych.cli.output import plain, print_json
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Freshness(NamedTuple):
 @click.option(
     "--within",
     "within_s",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(0, 86_400),
     default=2.0,
     show_default=True,
     metavar="SECONDS",

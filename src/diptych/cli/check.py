@@ -52,7 +52,7 @@ def _print(found: Checked) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from diptych.cli.output import printable
+    from diptych.cli.output import counted, printable
     from diptych.cli.tables import print_rich
 
     grid = Table.grid(padding=(0, 2))
@@ -67,6 +67,6 @@ def _print(found: Checked) -> None:
     shown.append(
         Text("ok", style="bold green")
         if not count
-        else Text(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
+        else Text(counted(count, "problem"), style="bold red")
     )
     print_rich(*shown)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from diptych.application import App
+from diptych.cli.output import counted
 from diptych.errors import DiptychError
 
 __all__ = ["CheckLine", "Checked", "StoredType", "check_app"]
@@ -64,10 +65,10 @@ class Checked(msgspec.Struct, frozen=True):
     def lines(self) -> list[CheckLine]:
         """The findings in words, problems last."""
         parts = (
-            f"{self.application}: {_count(self.commands, 'command')}, "
-            f"{_count(self.queries, 'query', 'queries')}, "
-            f"{_count(len(self.known_types), 'event type')}, "
-            f"{_count(len(self.projections), 'projection')}"
+            f"{self.application}: {counted(self.commands, 'command')}, "
+            f"{counted(self.queries, 'query', 'queries')}, "
+            f"{counted(len(self.known_types), 'event type')}, "
+            f"{counted(len(self.projections), 'projection')}"
         )
         lines = [
             CheckLine("ok", "application", parts),
@@ -77,7 +78,7 @@ class Checked(msgspec.Struct, frozen=True):
         readable = sum(one.events - one.unreadable for one in self.stored_types)
         shapes = sum(not one.error for one in self.stored_types)
         lines.append(
-            CheckLine("ok", "events", f"{readable:,} in {_count(shapes, 'shape')}, all decoded")
+            CheckLine("ok", "events", f"{readable:,} in {counted(shapes, 'shape')}, all decoded")
         )
         if self.never_stored:
             names = ", ".join(self.never_stored)
@@ -186,7 +187,3 @@ def _described(facts: dict[str, Any]) -> str:
     return ", ".join(
         str(value) if name == "adapter" else f"{name}={value}" for name, value in facts.items()
     )
-
-
-def _count(number: int, one: str, several: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else several or one + 's'}"

@@ -25,10 +25,10 @@ from diptych.cli.exit_codes import (
     USAGE,
     exit_code_of,
 )
-from diptych.cli.output import print_json, printable
+from diptych.cli.output import error_object, print_json, printable
 from diptych.cli.projections import projections
 from diptych.cli.verify import verify
-from diptych.errors import DiptychError
+from diptych.errors import DiptychError, Rejection
 
 __all__ = ["command_line"]
 
@@ -89,38 +89,43 @@ class ErrorReport:
             _forget_stdout()
             return PIPE_CLOSED
         except (click.Abort, KeyboardInterrupt):
-            self._say("interrupted", "interrupted.")
+            self._say({"code": "interrupted", "message": "interrupted before it was done."})
             return INTERRUPTED
         except click.ClickException as error:
-            self._say("usage", _usage_message(error), hint=_usage_hint(error))
+            usage = {"code": "usage", "message": error.format_message()}
+            self._say(usage, hint=_usage_hint(error))
             return USAGE
-        except DiptychError as error:
-            self._say(error.code, error.message, facts=error.facts | {"retryable": error.retryable})
-            return exit_code_of(type(error))
         except Exception as error:  # noqa: BLE001  nobody is left to handle it
-            hint = "" if self._debug else "Add --debug to see where that comes from."
-            self._say("unexpected", f"{type(error).__name__}: {error}", hint=hint)
-            return UNEXPECTED
+            return self._report(_first_of(error))
         return result if isinstance(result, int) else OK
 
-    def _say(
-        self, code: str, message: str, *, hint: str = "", facts: dict[str, Any] | None = None
-    ) -> None:
-        if self._debug and code not in ("usage", "interrupted"):
-            traceback.print_exc()
+    def _report(self, error: Exception) -> int:
+        if self._debug:
+            traceback.print_exception(error)
+        if isinstance(error, DiptychError):
+            prefix = "rejected" if isinstance(error, Rejection) else "error"
+            self._say(error_object(error), prefix)
+            return exit_code_of(type(error))
+        hint = "" if self._debug else "Add --debug to see where that comes from."
+        self._say({"code": "unexpected", "message": f"{type(error).__name__}: {error}"}, hint=hint)
+        return UNEXPECTED
+
+    def _say(self, error: dict[str, Any], prefix: str = "error", hint: str = "") -> None:
         try:
             if self._as_json:
-                print_json({"error": {**(facts or {}), "code": code, "message": message}})
+                print_json({"error": error})
                 return
-            lines = "\n".join(printable(line) for line in message.splitlines()) or code
-            prefix = "" if code == "interrupted" else "error: "
-            sys.stderr.write(f"{prefix}{lines}\n" + (f"{hint}\n" if hint else ""))
+            text = "\n".join(printable(line) for line in error["message"].splitlines())
+            sys.stderr.write(f"{prefix}: {text}\n" + (f"{hint}\n" if hint else ""))
         except BrokenPipeError:
             _forget_stdout()
 
 
-def _usage_message(error: click.ClickException) -> str:
-    return error.format_message()
+def _first_of(error: Exception) -> Exception:
+    """The error that a task group wrapped; several at once mostly have one reason."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def demo(
     if not source.exists():
         raise click.UsageError(f"{source} is not there; name a file with --data.")
     chosen = database or shop.default_database(source)
-    with _ticking(shop, source, chosen) as tick:
+    with _readable(source), _ticking(shop, source, chosen) as tick:
         # A run that was named is continued; the default one starts again once it has finished.
         report = run(
             shop.run_demo(
@@ -92,6 +93,17 @@ def _shop_demo() -> Any:
             "(make install) or from PyPI."
         ) from error
     return shop
+
+
+@contextlib.contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    """A file that holds no order lines is not our bug."""
+    from diptych.errors import ConfigurationError
+
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"{source} cannot be replayed: {error}") from error
 
 
 @contextlib.contextmanager

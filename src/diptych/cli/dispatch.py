@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from diptych.cli.exit_codes import OK, REJECTED
 from diptych.cli.options import app_option, common_options
-from diptych.cli.output import as_json, plain, print_json, print_line, printable
+from diptych.cli.output import as_json as json_of
+from diptych.cli.output import error_object, plain, print_json, print_line, printable
 
 if TYPE_CHECKING:
     from diptych.application import App
+    from diptych.cli.progress import Progress
     from diptych.commands.envelope import Done
-    from diptych.errors import DiptychError
+    from diptych.errors import Rejection
 
 __all__ = ["dispatch"]
 
@@ -47,27 +50,33 @@ def dispatch(
     diptych dispatch --app bank:app Deposit '{"account_id": "a", "amount": 5}'
 
     With - alone, commands are read from stdin, one {"type": ..., "data": {...}} per line, and
-    dispatched one after the other; "id", "actor", "tenant", "correlation_id", "expected_version" may stand
-    beside them. A rejected line is reported and the next one follows; any other error stops there.
-    Exit code 2 when a command was rejected.
+    dispatched one after the other; "id", "actor", "tenant", "correlation_id", "causation_id" and
+    "expected_version" may stand beside them. A rejected line is reported and the next one follows;
+    any other error stops there. Exit code 2 when a command was rejected.
     """  # noqa: D301  \b is click's mark for lines that must not be wrapped
     from diptych.cli.find_app import find_app
+    from diptych.cli.reading import json_bytes
     from diptych.cli.running import run
 
+    if name == "-":
+        if data is not None or command_id is not None or said["expected_version"] is not None:
+            raise click.UsageError("with -, data, id and expected_version stand in each line.")
+        del said["expected_version"]
+        return run(_Lines(find_app(where), said, as_json=as_json).dispatch())
     app = find_app(where)
-    if name == "-" and data is None:
-        if command_id is not None or said["expected_version"] is not None:
-            raise click.UsageError("with -, id and expected_version stand in each line")
-        return run(_dispatch_lines(app, said, json=as_json))
-    from diptych.cli.reading import json_bytes
-
-    command = app.decode_command(name, json_bytes(data or "{}"))
+    command = app.decode_command(name, json_bytes("{}" if data is None else data))
     done = run(_dispatch_one(app, command, said | {"id": command_id}))
+    _note_if_forgotten(app)
     if as_json:
         print_json(_facts(done))
     else:
         _print(done)
-    return 0
+    return OK
+
+
+def _note_if_forgotten(app: App) -> None:
+    if getattr(app.log, "volatile", False):
+        click.echo(f"note: {app.name} keeps its log in memory, so it is forgotten now.", err=True)
 
 
 async def _dispatch_one(app: App, command: Any, said: dict[str, Any]) -> Done:
@@ -78,90 +87,51 @@ async def _dispatch_one(app: App, command: Any, said: dict[str, Any]) -> Done:
         await app.close()
 
 
-class Line(NamedTuple):
-    """One line of JSON Lines, or why it is none."""
+class _Lines:
+    """Commands from stdin, one after the other, because each may depend on the one before."""
 
-    number: int
-    command: Any
-    said: dict[str, Any]
+    def __init__(self, app: App, said: dict[str, Any], *, as_json: bool) -> None:
+        self._app = app
+        self._said = said
+        self._as_json = as_json
+        self._accepted = self._rejected = 0
 
+    async def dispatch(self) -> int:
+        from diptych.cli.command_lines import commands_of_stdin, in_line
+        from diptych.cli.progress import Progress
+        from diptych.errors import DiptychError, Rejection
 
-async def _dispatch_lines(app: App, said: dict[str, Any], *, json: bool) -> int:
-    from diptych.cli.progress import Progress
-    from diptych.cli.reading import lines_of_stdin
-    from diptych.errors import DiptychError, Rejection
+        await self._app.open(projections=False)
+        try:
+            with Progress("Dispatching", "commands") as progress:
+                for number, line in commands_of_stdin():
+                    try:
+                        said = self._said | line.said()
+                        self._report(
+                            number, await self._app.dispatch(line.command(self._app), **said)
+                        )
+                    except Rejection as no:
+                        self._report_rejection(number, no, progress)
+                    except DiptychError as error:
+                        raise in_line(number, error) from error
+                    progress(self._accepted + self._rejected)
+        finally:
+            await self._app.close()
+            if not self._as_json:
+                print_line(f"{self._accepted:,} accepted, {self._rejected:,} rejected")
+        return REJECTED if self._rejected else OK
 
-    accepted = rejected = 0
-    await app.open(projections=False)
-    try:
-        with Progress("Dispatching", "commands") as progress:
-            for number, text in lines_of_stdin():
-                try:
-                    line = _line(app, number, text, said)
-                    done = await app.dispatch(line.command, **line.said)
-                except Rejection as no:
-                    rejected += 1
-                    _report_rejection(number, no, json=json, progress=progress)
-                except DiptychError as error:
-                    raise _in_line(number, error, accepted, rejected) from error
-                else:
-                    accepted += 1
-                    if json:
-                        print_json({"line": number, **_facts(done)})
-                progress(accepted + rejected)
-    finally:
-        await app.close()
-    if not json:
-        print_line(f"{accepted:,} accepted, {rejected:,} rejected")
-    return 2 if rejected else 0
+    def _report(self, number: int, done: Done) -> None:
+        self._accepted += 1
+        if self._as_json:
+            print_json({"line": number, **_facts(done)})
 
-
-def _line(app: App, number: int, text: bytes, said: dict[str, Any]) -> Line:
-    import msgspec
-
-    from diptych.errors import InvalidMessage
-
-    class Written(msgspec.Struct, forbid_unknown_fields=True):
-        type: str
-        data: msgspec.Raw = msgspec.Raw(b"{}")
-        id: str | None = None
-        actor: str | None = None
-        tenant: str | None = None
-        correlation_id: str | None = None
-        expected_version: int | None = None
-
-    try:
-        written = msgspec.json.decode(text, type=Written)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidMessage(
-            f'the line is no command: {error}. Write {{"type": "...", "data": {{...}}}}.',
-            type="line",
-        ) from error
-    own = {
-        one: getattr(written, one)
-        for one in ("id", "actor", "tenant", "correlation_id", "expected_version")
-        if getattr(written, one) is not None
-    }
-    return Line(number, app.decode_command(written.type, bytes(written.data)), said | own)
-
-
-def _in_line(number: int, error: DiptychError, accepted: int, rejected: int) -> DiptychError:
-    from diptych.errors import rebuild
-
-    message = (
-        f"line {number}: {error.message} ({accepted:,} accepted and {rejected:,} rejected before "
-        "it; nothing after it was dispatched)"
-    )
-    facts = error.facts | {"line": number, "accepted": accepted, "rejected": rejected}
-    return rebuild(type(error), message, facts)
-
-
-def _report_rejection(number: int, no: Any, *, json: bool, progress: Any) -> None:
-    if json:
-        error = {**no.facts, "code": no.code, "message": no.message}
-        print_json({"line": number, "error": error})
-    else:
-        progress.note(f"line {number}: rejected: {printable(no.message)}")
+    def _report_rejection(self, number: int, no: Rejection, progress: Progress) -> None:
+        self._rejected += 1
+        if self._as_json:
+            print_json({"line": number, "error": error_object(no)})
+        else:
+            progress.note(f"line {number}: rejected: {printable(no.message)}")
 
 
 def _facts(done: Done) -> dict[str, Any]:
@@ -177,17 +147,16 @@ def _facts(done: Done) -> dict[str, Any]:
 def _print(done: Done) -> None:
     from diptych.cli.tables import fields, print_rich
 
-    pairs: list[tuple[str, Any]] = [
-        ("stream", f"{done.stream}, version {done.version}" if done.stream else "-"),
-        *[
-            ("events" if number == 0 else "", f"{_type_of(one)} {as_json(one)}")
-            for number, one in enumerate(done.events)
-        ],
-        *([] if done.events else [("events", "none: nothing changed")]),
-        *([("repeated", "this is the first answer to this id again")] if done.repeated else []),
-        ("token", str(done.token)),
-    ]
+    pairs = [("stream", f"{done.stream}, version {done.version}" if done.stream else None)]
+    for number, event in enumerate(done.events):
+        pairs.append(("" if number else "events", f"{_type_of(event)} {json_of(event)}"))
+    if not done.events:
+        pairs.append(("events", "none: nothing changed"))
+    if done.repeated:
+        pairs.append(("repeated", "this is the first answer to this id again"))
     print_rich(fields(pairs))
+    # Not wrapped, so that it can be copied.
+    print_line(f"{'token':{max(len(name) for name, _ in pairs)}}  {done.token}")
 
 
 def _type_of(event: Any) -> str:

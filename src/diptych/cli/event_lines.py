@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +17,7 @@ from diptych.messages.envelope import Metadata, StoredEvent
 
 __all__ = ["EventLines", "event_table"]
 
-_INDENT = 10
+_POSITION_WIDTH = 9
 
 
 class EventLines:
@@ -34,15 +33,18 @@ class EventLines:
             print_line(_tabbed(event), flush=self._flush)
             return
         facts = as_facts(event)
-        head = Text(f"{event.position:>{_INDENT - 2},}", style="bold")
-        head.append(f"  {_time(facts)}  ", style="not bold dim")
-        head.append(printable(event.type), style="not bold green")
-        head.append(f"  {printable(event.stream)} v{event.version}", style="not bold cyan")
+        head = Text(f"{_time(facts)}  ", style="dim")
+        head.append(printable(event.type), style="not dim green")
+        head.append(f"  {printable(event.stream)} v{event.version}", style="not dim cyan")
         if facts["actor"]:
-            head.append(f"  by {printable(facts['actor'])}", style="not bold")
-        self._console.print(head)
+            head.append(f"  by {printable(facts['actor'])}", style="not dim")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=_POSITION_WIDTH, justify="right", style="bold")
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(f"{event.position:,}"), head)
         if facts["data"]:
-            self._console.print(Padding(_data(facts["data"]), (0, 0, 0, _INDENT)))
+            grid.add_row("", _data(facts["data"]))
+        self._console.print(grid)
 
 
 def event_table(events: Sequence[dict[str, Any]]) -> Table:

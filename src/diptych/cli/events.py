@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diptych.cli.options import app_option, common_options
-from diptych.cli.output import print_json
+from diptych.cli.output import counted, print_json
 
 if TYPE_CHECKING:
     from diptych.application import App
@@ -187,7 +187,7 @@ def _print(found: dict[str, Any]) -> None:
     shown: list[Any] = [event_table(found["events"]), Text()]
     left = found["version"] - len(found["events"])
     if left:
-        shown += [Text(f"{left:,} earlier events not shown: --limit", style="dim"), Text()]
+        shown += [Text(f"{counted(left, 'earlier event')} not shown: --limit", style="dim"), Text()]
     title = Text(f"state at version {found['version']}", style="bold")
     if found["no_state_because"]:
         shown.append(Text(f"no state: {found['no_state_because']}", style="dim"))

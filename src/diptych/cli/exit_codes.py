@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["INTERRUPTED", "OK", "PIPE_CLOSED", "UNEXPECTED", "USAGE", "exit_code_of"]
+__all__ = ["INTERRUPTED", "OK", "PIPE_CLOSED", "REJECTED", "UNEXPECTED", "USAGE", "exit_code_of"]
 
 OK: Final = 0
 UNEXPECTED: Final = 1
+REJECTED: Final = 2
 USAGE: Final = 3
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
@@ -18,7 +19,7 @@ PIPE_CLOSED: Final = 141
 
 _BY_CODE: Final = {
     "diptych": UNEXPECTED,
-    "rejected": 2,
+    "rejected": REJECTED,
     # What was typed, or what the application is made of.
     "configuration": USAGE,
     "message": USAGE,

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["JSON_LINES", "app_option", "common_options"]
+__all__ = ["Seconds", "app_option", "common_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-JSON_LINES = "one JSON object per line"
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds; click's own range lets NaN through."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is no number."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def app_option(function: F) -> F:

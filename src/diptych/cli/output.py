@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["as_json", "plain", "print_json", "print_line", "printable"]
+from diptych.errors import DiptychError
+
+__all__ = ["as_json", "counted", "error_object", "plain", "print_json", "print_line", "printable"]
 
 
 def plain(value: Any) -> Any:
@@ -33,6 +35,17 @@ def print_line(text: str = "", *, flush: bool = True) -> None:
     sys.stdout.write(text + "\n")
     if flush:
         sys.stdout.flush()
+
+
+def error_object(error: DiptychError) -> dict[str, Any]:
+    """An error as an object: its facts, and what every error has."""
+    known = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return known | error.facts | known
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """`1 event`, `2,000 events`."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def printable(text: str) -> str:

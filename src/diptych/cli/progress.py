@@ -114,4 +114,5 @@ def _bar(unit: str) -> Any:
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True, highlight=False),
         expand=True,
+        transient=True,
     )

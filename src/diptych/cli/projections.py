@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diptych.cli.options import app_option, common_options
-from diptych.cli.output import plain, print_json, print_line
+from diptych.cli.options import Seconds, app_option, common_options
+from diptych.cli.output import counted, plain, print_json, print_line
 
 if TYPE_CHECKING:
     from diptych.application import App
@@ -34,7 +34,7 @@ def projections() -> None:
 @click.option(
     "--every",
     "every_s",
-    type=click.FloatRange(0.05, 3_600),
+    type=Seconds(0.05, 3_600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -120,7 +120,7 @@ def run(*, where: str | None, until_settled: bool, as_json: bool) -> None:
             print_json(_facts(app, found))
         else:
             head = max((one.head for one in found), default=0)
-            print_line(f"settled: {len(found)} projections at position {head:,}")
+            print_line(f"settled: {counted(len(found), 'projection')} at position {head:,}")
         return
     run_until_stopped(_run_on(app, as_json=as_json))
 
@@ -209,7 +209,7 @@ def rebuild(*, where: str | None, name: str, as_json: bool) -> None:
         print_json(facts | {"seconds": round(seconds, 3), "events_per_s": round(rate, 1)})
     else:
         print_line(
-            f"rebuilt {found.name} from {found.position:,} events in {duration(seconds)} "
+            f"rebuilt {found.name} from {counted(found.position, 'event')} in {duration(seconds)} "
             f"({rate:,.0f}/s)"
         )
 

@@ -55,7 +55,13 @@ def print_rich(*things: RenderableType) -> None:
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> Table:
     """A table; values are shown as `cell` shows them, Text as it is."""
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     for one in columns:
         made.add_column(
             one.title,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from diptych.cli.options import app_option, common_options
-from diptych.cli.output import plain, print_json, print_line
+from diptych.cli.output import counted, plain, print_json, print_line
 
 if TYPE_CHECKING:
     from diptych.application import App
@@ -55,7 +55,7 @@ async def _verify(app: App) -> Verification:
 
 
 def _print(found: Verification, limit: int) -> None:
-    compared = f"{found.rows:,} rows compared with {found.events:,} events"
+    compared = f"{counted(found.rows, 'row')} compared with {counted(found.events, 'event')}"
     if found.ok:
         print_line(f"ok: {compared}, no difference")
         return
@@ -73,6 +73,6 @@ def _print(found: Verification, limit: int) -> None:
     left = len(found.differences) - len(shown)
     print_line()
     print_line(
-        f"{len(found.differences):,} differences, {compared}"
+        f"{counted(len(found.differences), 'difference')}, {compared}"
         + (f" ({left:,} not shown: --limit)" if left else "")
     )

@@ -13,6 +13,7 @@ from diptych.adapters.sqlite.connection import connect_writing
 from diptych.adapters.sqlite.errors import translate
 from diptych.adapters.sqlite.head import HeadWatch
 from diptych.adapters.sqlite.jobs import WorkJob
+from diptych.adapters.sqlite.nudge import Nudge
 from diptych.adapters.sqlite.reader import Reader
 from diptych.adapters.sqlite.statements import sql
 from diptych.adapters.sqlite.url import Location
@@ -39,6 +40,7 @@ class SqliteDatabase:
     writer: Writer
     reader: Reader
     heads: HeadWatch
+    connection: apsw.Connection
 
     def __init__(self, location: Location) -> None:
         self.location = location
@@ -93,21 +95,21 @@ class SqliteDatabase:
         return True
 
     async def _open(self) -> None:
+        nudge = Nudge()
         try:
-            connection = await asyncio.to_thread(connect_writing, self.location)
-            self.reader = Reader(self.location)
+            self.connection = await asyncio.to_thread(connect_writing, self.location)
+            self.reader = Reader(self.location, nudge)
         except apsw.Error as error:
             raise translate(error, self.location.path) from error
         self.heads = HeadWatch(self._head_now, self.location.path)
-        self.writer = Writer(connection, self.location, self.heads.moved)
-        self._connection = connection
+        self.writer = Writer(self.connection, self.location, self.heads.moved, nudge)
 
     async def _close(self) -> None:
         await self.writer.close()
         self.heads.close()
         await self.reader.close()
         # The last connection of the last process moves the WAL into the database and removes it.
-        await asyncio.to_thread(self._connection.close)
+        await asyncio.to_thread(self.connection.close)
 
     def _head_now(self) -> int:
         head: int = self.reader.now(sql("select_head"), ())[0][0]

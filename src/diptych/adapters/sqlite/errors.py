@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import apsw
 
-from diptych.errors import OutcomeUnknown, StoreError, StoreUnavailable
+from diptych.errors import ConfigurationError, DiptychError, OutcomeUnknown, StoreError, StoreUnavailable
 
 __all__ = ["hits_everyone", "translate"]
 
 _BUSY = (apsw.BusyError, apsw.LockedError)
-_REFUSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError)
+_REFUSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
 _BROKEN = (apsw.CorruptError, apsw.NotADBError)
 
 
@@ -32,7 +32,12 @@ def translate(error: BaseException, path: str, *, committing: bool = False) -> B
     return meant
 
 
-def _meaning(error: apsw.Error, path: str, *, committing: bool) -> StoreError:
+def _meaning(error: apsw.Error, path: str, *, committing: bool) -> DiptychError:
+    if isinstance(error, apsw.AuthError):  # what our own authorizer says, nobody else
+        return ConfigurationError(
+            f"only reading statements are allowed here, and nothing was written to {path}. Write by "
+            "commands, and to read models by projections."
+        )
     if isinstance(error, _BUSY):
         return StoreUnavailable(
             f"{path} is locked by another process, longer than we were told to wait; nothing was "

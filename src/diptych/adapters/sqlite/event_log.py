@@ -114,7 +114,7 @@ class SqliteEventLog:
     async def head(self) -> int:
         """The highest position."""
         database = self._database or self._not_open()
-        head: int = (await database.reader.rows(sql("select_head"), ()))[0][0]
+        head: int = (await database.reader.small(sql("select_head"), ()))[0][0]
         return head
 
     async def wait(self, after: int) -> int:
@@ -128,13 +128,13 @@ class SqliteEventLog:
     async def snapshot(self, stream: str) -> Snapshot | None:
         """The snapshot of a stream, if there is one."""
         database = self._database or self._not_open()
-        found = await database.reader.rows(sql("select_snapshot"), (stream,))
+        found = await database.reader.small(sql("select_snapshot"), (stream,))
         return Snapshot._make(found[0]) if found else None
 
     async def command(self, command_id: str) -> CommandRecord | None:
         """The first answer to a command id, if it was recorded."""
         database = self._database or self._not_open()
-        found = await database.reader.rows(sql("select_command"), (command_id,))
+        found = await database.reader.small(sql("select_command"), (command_id,))
         return CommandRecord._make(found[0]) if found else None
 
     async def _read_range(
@@ -145,7 +145,7 @@ class SqliteEventLog:
         while True:
             database = self._database or self._not_open()
             size = min(limit - len(events), _SLICE)
-            rows = await database.reader.rows(statement, (*of, after, max(size, 0)))
+            rows = await database.reader.small(statement, (*of, after, max(size, 0)))
             events += map(STORED_EVENT, rows)
             if len(rows) < _SLICE or len(events) >= limit:
                 return events
@@ -165,7 +165,7 @@ class SqliteEventLog:
             began = time.perf_counter()
             select, parameters = positions_matching(filters, after, upto)
             size = min(limit - len(events), _SLICE)
-            rows = await database.reader.rows(
+            rows = await database.reader.small(
                 sql("select_events_at").replace("/*positions*/", select), (*parameters, size)
             )
             events += map(STORED_EVENT, rows)

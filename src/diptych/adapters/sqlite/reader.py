@@ -12,6 +12,7 @@ import apsw
 
 from diptych.adapters.sqlite.connection import connect_reading
 from diptych.adapters.sqlite.errors import translate
+from diptych.adapters.sqlite.nudge import Nudge
 from diptych.adapters.sqlite.url import Location
 
 __all__ = ["Reader"]
@@ -26,25 +27,28 @@ _LOOK_EVERY = 4000
 class Reader:
     """Two reading connections: one for the event loop, one for a thread.
 
-    A hop to a thread and back costs 50 us, ten times a small read. So a read is begun on the loop,
-    and if it has not finished after 2 ms it is begun again in the thread; the same statement then
-    goes to the thread at once.
+    A hop to a thread and back costs 50 us, ten times a small read. So a read of unknown size is
+    begun on the loop, and if it has not finished after 2 ms it is begun again in the thread; the same
+    statement then goes to the thread at once, until it has become quick again.
+
+    All reads see what is committed, and each call one state of it.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, nudge: Nudge) -> None:
         self._location = location
+        self._nudge = nudge
         self._here = connect_reading(location)
         self._here.set_progress_handler(self._took_too_long, _LOOK_EVERY)
         self._until = float("inf")
         self._there: apsw.Connection | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread = ThreadPoolExecutor(1, "diptych-sqlite-reading")
         self._slow: set[str] = set()
 
     def now(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        """The rows, at once, on the loop; for reads that are known to be small."""
+        """The rows, at once, with SQLite's own errors; for reads that are known to be small."""
         return self._here.execute(sql, parameters).fetchall()
 
-    async def rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+    async def small(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """The rows of a read that is known to be small. Waits while the file is locked."""
         try:
             return self._here.execute(sql, parameters).fetchall()
@@ -53,50 +57,59 @@ class Reader:
         except apsw.Error as error:
             raise translate(error, self._location.path) from error
 
-    async def read(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
-        """The result of `use`, a read of unknown size that runs `sql` on the connection given.
+    async def large(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a read that is known to be large: in the thread."""
+        return await self._in_thread(lambda it: it.execute(sql, parameters).fetchall())
 
-        `use` may run twice, the second time in a thread.
-        """
+    async def any_size(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
+        """The result of `use`, which runs `sql` on the connection given; perhaps twice."""
+        if sql in self._slow:
+            return await self._again_in_thread(sql, use)
+        self._until = time.perf_counter() + _TOO_LONG_S
         try:
-            if sql not in self._slow:
-                return self._begin_here(use)
+            return use(self._here)
         except apsw.InterruptError:
             self._slow.add(sql)
         except apsw.BusyError:
             return await self._patiently(lambda: use(self._here))
         except apsw.Error as error:
             raise translate(error, self._location.path) from error
-        try:
-            return await self._go_there(use)
-        except apsw.Error as error:
-            raise translate(error, self._location.path) from error
+        finally:
+            self._until = float("inf")
+        return await self._in_thread(use)
 
     async def close(self) -> None:
         """Let what runs in the thread finish, then close both connections."""
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._thread.shutdown)
         if self._there is not None:
             self._there.close()
         self._here.close()
 
-    def _begin_here(self, use: Callable[[apsw.Connection], T]) -> T:
-        self._until = time.perf_counter() + _TOO_LONG_S
-        try:
-            return use(self._here)
-        finally:
-            self._until = float("inf")
-
     def _took_too_long(self) -> bool:
         return time.perf_counter() > self._until
 
-    async def _go_there(self, use: Callable[[apsw.Connection], T]) -> T:
-        if self._there is None or self._thread is None:
+    async def _again_in_thread(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
+        began = time.perf_counter()
+        result = await self._in_thread(use)
+        if time.perf_counter() - began < _TOO_LONG_S / 2:
+            self._slow.discard(sql)
+        return result
+
+    async def _in_thread(self, use: Callable[[apsw.Connection], T]) -> T:
+        self._nudge.begin()
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, lambda: use(self._connection_there()))
+        except apsw.Error as error:
+            raise translate(error, self._location.path) from error
+        finally:
+            self._nudge.end()
+
+    def _connection_there(self) -> apsw.Connection:
+        if self._there is None:
             self._there = connect_reading(self._location)
             self._there.set_busy_timeout(int(self._location.busy_timeout_s * 1000))
-            self._thread = ThreadPoolExecutor(1, "diptych-sqlite-reading")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, use, self._there)
+        return self._there
 
     async def _patiently(self, read: Callable[[], T]) -> T:
         """Readers are locked out only while another process opens, closes or recovers the file."""

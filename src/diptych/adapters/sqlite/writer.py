@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 
 from diptych.adapters.sqlite.jobs import Job
+from diptych.adapters.sqlite.nudge import Nudge
 from diptych.adapters.sqlite.transaction import Committed, FileLocked, GroupCommit
 from diptych.adapters.sqlite.url import Location
 from diptych.adapters.sqlite.wal import WriteAheadLog
@@ -25,8 +26,6 @@ _INLINE_S = 0.0006
 """A disk that syncs faster than this is written to from the event loop: handing a group to a thread
 and back takes as long, and much longer while the loop is busy."""
 _ROW_S = 0.000_008
-_NUDGE_EVERY_S = 0.002
-_NUDGE_S = 0.000_05
 
 
 class Writer:
@@ -44,16 +43,17 @@ class Writer:
         connection: apsw.Connection,
         location: Location,
         on_head: Callable[[int], None],
+        nudge: Nudge,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._location = location
         self._on_head = on_head
+        self._nudge = nudge
         self._group_commit = GroupCommit(connection, location.path)
         self._wal = WriteAheadLog(connection, location.path)
         self._submitted: list[Job] = []
         self._alone = False
         self._handed_over = 0
-        self._nudging = False
         self._commit_s = 0.0
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._stopped = self._loop.create_future()
@@ -78,9 +78,10 @@ class Writer:
     async def close(self) -> None:
         """Finish everything that was submitted, then end the thread."""
         self._flush()
+        self._nudge.begin()
         self._queue.put(None)
-        self._nudge_later()
         await self._stopped
+        self._nudge.end()
         self._thread.join()
 
     # --- on the event loop ---
@@ -134,27 +135,12 @@ class Writer:
     def _hand_over(self, jobs: list[Job]) -> None:
         for at in range(0, len(jobs) or 1, _LARGEST_GROUP):
             self._handed_over += 1
+            self._nudge.begin()
             self._queue.put(jobs[at : at + _LARGEST_GROUP])
-        self._nudge_later()
-
-    def _nudge_later(self) -> None:
-        if not self._nudging:
-            self._nudging = True
-            self._loop.call_later(_NUDGE_EVERY_S, self._nudge)
-
-    def _nudge(self) -> None:
-        """Let the thread have the interpreter.
-
-        A loop that is never idle gives it away only for the microsecond that it looks for input;
-        a thread that wakes up in answer to that comes too late, again and again, for seconds.
-        """
-        self._nudging = False
-        if self._handed_over or self._thread.is_alive() and self._queue.empty() is False:
-            time.sleep(_NUDGE_S)
-            self._nudge_later()
 
     def _done(self, handed_over: int, jobs: Sequence[Job], committed: Committed) -> None:
         self._handed_over -= handed_over
+        self._nudge.end(handed_over)
         self._settle(jobs, committed)
 
     def _settle(self, jobs: Sequence[Job], committed: Committed) -> None:

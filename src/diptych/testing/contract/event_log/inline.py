@@ -1,4 +1,4 @@
-"""A log and a read store that commit together: the capability INLINE, seen from the log (G1, G8)."""
+"""A log and a read store that commit together: the capability INLINE (G1 and G8 of the log)."""
 
 # ruff: noqa: D102  the name of a test is its sentence
 
@@ -66,7 +66,7 @@ class Pair(NamedTuple):
 
 
 class Tallying:
-    """An inline projection as simple as it gets; refuses events of the type Unwanted, once folded."""
+    """An inline projection as simple as it gets; it refuses events of the type Unwanted."""
 
     def __init__(self, store: ReadStore) -> None:
         self.store = cast("Inline", store)

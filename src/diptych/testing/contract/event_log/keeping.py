@@ -69,6 +69,9 @@ class Keeping(Contract):
         async with self.another(log) as other:
             if other is not None:
                 assert await state_of(other, ["a", "b-1"], ["c-0", "c-2"]) == seen
+        assert seen[0] == 9, "an append returned, and its events are not there"
+        assert seen[3][0] == snapshot("a", 3), "an append returned, and its snapshot is not there"
+        assert None not in seen[4], "an append returned, and its command is not there"
 
     async def test_g2_closing_forgets_nothing_and_a_volatile_log_everything(
         self, log: EventLog

@@ -1,0 +1,1 @@
+"""The order lines and where they come from: ATTRIBUTION.md."""

@@ -1,0 +1,96 @@
+"""The table of one projection with rows by key: its SQL, and rows on their way in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import apsw
+import msgspec
+
+from diptych.adapters.sqlite.row_field import RowField, fields_of
+from diptych.adapters.sqlite.statements import ChunkedInsert, quoted
+from diptych.errors import ConfigurationError, StoreError
+from diptych.queries.read_model import RowShape
+from diptych.queries.read_store import Row, TableSpec
+
+__all__ = ["RowTable", "as_json"]
+
+_encode = msgspec.json.Encoder().encode
+_make_row = partial(tuple.__new__, Row)
+
+
+class RowTable:
+    """One projection's rows.
+
+    Rows come out as one JSON text per read: building it costs SQLite no more than handing out the
+    rows one by one, msgspec decodes it in one go, and the interpreter changes hands once.
+    """
+
+    def __init__(self, spec: TableSpec, shape: RowShape) -> None:
+        self.name = spec.name
+        self.shape = shape
+        self.fields: dict[str, RowField] = fields_of(shape)
+        name = quoted(spec.name)
+        self.select = f"SELECT key, position, row FROM {name}"  # noqa: S608
+        self.count = f"SELECT count(*) FROM {name}"  # noqa: S608
+        self.load = "SELECT {checkpoint}, ({rows})".format(
+            checkpoint="coalesce((SELECT position FROM checkpoints WHERE projection = ?1), 0)",
+            rows=as_json(f"{self.select} WHERE key IN (SELECT value FROM json_each(?2))"),
+        )
+        self._delete = f"DELETE FROM {name} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
+        self._upsert = ChunkedInsert(
+            f"INSERT INTO {name} (key, position, row)",
+            3,
+            "ON CONFLICT (key) DO UPDATE SET position = excluded.position, row = excluded.row",
+        )
+        self._decode_all = msgspec.json.Decoder(list[tuple[str, int, shape.model]]).decode  # type: ignore[name-defined]
+
+    def field(self, name: str) -> RowField:
+        """A field by name. Raises ConfigurationError that lists the fields there are."""
+        field = self.fields.get(name)
+        if field is None:
+            raise ConfigurationError(
+                f"the read model {self.shape.model.__name__} has no field {name!r}; its fields are "
+                f"{', '.join(self.fields)}."
+            )
+        return field
+
+    def encoded(self, rows: Iterable[Row]) -> list[Any]:
+        """Rows as the values that `write` wants, independent of the objects given."""
+        values: list[Any] = []
+        for key, position, value in rows:
+            values += (key, position, _encode(value).decode())
+        return values
+
+    def write(self, connection: apsw.Connection, encoded: Sequence[Any]) -> None:
+        """Insert rows, or replace those that are there."""
+        if encoded:
+            self._upsert.run(connection.cursor(), encoded)
+
+    def delete(self, connection: apsw.Connection, keys: Sequence[str]) -> None:
+        """Delete rows; keys without a row do no harm."""
+        if keys:
+            connection.execute(self._delete, (_encode(keys).decode(),))
+
+    def load_parameters(self, keys: Sequence[str]) -> tuple[str, str]:
+        """What `load` is run with."""
+        return self.name, _encode(keys).decode()
+
+    def decoded(self, text: str | None) -> list[Row]:
+        """The rows in the JSON text that a read gave."""
+        try:
+            return list(map(_make_row, self._decode_all(text or "[]")))
+        except msgspec.DecodeError as error:
+            raise StoreError(
+                f"a row of the projection {self.name!r} is no {self.shape.model.__name__} any more: "
+                f"{error}. The read model's shape was changed; make its rows anew with "
+                f"`diptych projections rebuild {self.name}`."
+            ) from error
+
+
+def as_json(select: str) -> str:
+    """A SELECT of one JSON array of the rows (key, position, row) that `select` gives, in order."""
+    row = "'[' || json_quote(key) || ',' || position || ',' || row || ']'"
+    return f"SELECT '[' || group_concat({row}, ',') || ']' FROM ({select})"  # noqa: S608

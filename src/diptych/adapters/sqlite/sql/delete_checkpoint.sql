@@ -1,0 +1,2 @@
+-- Parameters: projection. Locks: the file's write lock.
+DELETE FROM checkpoints WHERE projection = ?

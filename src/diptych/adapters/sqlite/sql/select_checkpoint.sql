@@ -1,0 +1,2 @@
+-- Parameters: projection. No locks.
+SELECT position, fingerprint FROM checkpoints WHERE projection = ?

@@ -1,0 +1,2 @@
+-- No parameters, no locks.
+SELECT schema_version FROM read_store

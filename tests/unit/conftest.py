@@ -1,0 +1,31 @@
+"""What unit tests share: the bank they are told about (banking.py), and one log for two apps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# `banking` is written once and imported by name, from here and from the integration tests.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def on_one_log(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Makes an App like `App(...)`; all of one test's share the log of the first."""
+    from diptych.application import App
+    from diptych.stores import Stores
+
+    logs: list[Any] = []
+    own = Stores._open_log
+
+    def shared(self: Stores, url: str) -> Any:
+        if not logs:
+            logs.append(own(self, url))
+        return logs[0]
+
+    monkeypatch.setattr(Stores, "_open_log", shared)
+    return App
