@@ -4,7 +4,8 @@ The `python` blocks of one page run in order, in one namespace and one empty fol
 allowed at the top level. A block marked `python no-run` only has to be valid Python. A block marked
 `text printed` holds exactly what the `python` blocks before it printed (since the last such block).
 A block marked `python file:bank.py` is written to that file, for the commands that follow.
-In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must succeed.
+In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must
+succeed.
 """
 
 from __future__ import annotations

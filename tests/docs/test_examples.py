@@ -31,7 +31,9 @@ def _without_docstrings(node: ast.AST) -> ast.AST:
 
 
 def first_python_block(page: Path) -> str:
-    found = re.search(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    found = re.search(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert found is not None
     return found[1]
 

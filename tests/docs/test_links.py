@@ -22,7 +22,9 @@ PAGES = [
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 CLICK = re.compile(r"^\s*click \S+ (?:href )?\"(?P<target>[^\"]+)\"", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *#*$", re.MULTILINE)
-CODE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}).*?^(?P=indent)(?P=fence) *$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(
+    r"^(?P<indent> *)(?P<fence>`{3,}).*?^(?P=indent)(?P=fence) *$", re.MULTILINE | re.DOTALL
+)
 
 
 def without_code(text: str) -> str:
@@ -31,7 +33,7 @@ def without_code(text: str) -> str:
 
 
 def anchors_of(text: str) -> set[str]:
-    """The anchors that a reader of Markdown makes of headings: lower case, hyphens, no punctuation."""
+    """The anchors that Markdown makes of headings: lower case, hyphens, no punctuation."""
     anchors: set[str] = set()
     for match in HEADING.finditer(without_code(text)):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match["text"]).lower()
@@ -64,9 +66,13 @@ def broken(page: Path) -> list[str]:
         there = (page.parent / path).resolve() if path else page
         if not there.exists():
             found.append(f"{target}: no such file")
-        elif anchor and there.suffix == ".md":
-            if anchor not in anchors_of(there.read_text(encoding="utf-8")):
-                found.append(f"{target}: no such heading")
+            continue
+        if (
+            anchor
+            and there.suffix == ".md"
+            and anchor not in anchors_of(there.read_text(encoding="utf-8"))
+        ):
+            found.append(f"{target}: no such heading")
     return found
 
 

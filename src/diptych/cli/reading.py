@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from diptych.cli.running import interruptible
 from diptych.errors import ConfigurationError, InvalidMessage
 
 __all__ = ["json_bytes", "lines_of_stdin"]
@@ -33,7 +34,11 @@ def lines_of_stdin() -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank, with their numbers."""
     stdin = _stdin()
     number = 0
-    while line := stdin.readline(_MOST_BYTES + 1):
+    while True:
+        with interruptible():
+            line = stdin.readline(_MOST_BYTES + 1)
+        if not line:
+            return
         number += 1
         if len(line) > _MOST_BYTES:
             raise _too_large(f"line {number}")

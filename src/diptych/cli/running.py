@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["run", "run_until_stopped"]
+__all__ = ["interruptible", "run", "run_until_stopped"]
 
 T = TypeVar("T")
 
@@ -29,6 +30,23 @@ def run_until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
         return run(work)
     except KeyboardInterrupt:
         return None
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Around something that blocks the event loop, such as waiting for a line to be typed.
+
+    Ctrl-C and SIGTERM raise KeyboardInterrupt there; otherwise they would wait for it to return.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for one in (signal.SIGINT, signal.SIGTERM):
+            before[one] = signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 async def _terminable(work: Coroutine[Any, Any, T]) -> T:

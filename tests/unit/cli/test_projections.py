@@ -15,7 +15,7 @@ def test_the_status_of_one_that_is_behind(ask_json, cli, deposit):
     (status,) = answer["projections"]
     assert (status["name"], status["mode"], status["lag_events"]) == ("balances", "async", 1)
     shown = cli("projections", "status").stdout
-    assert [word for word in shown.splitlines()[2].split()[:5]] == [
+    assert shown.splitlines()[2].split()[:5] == [
         "balances",
         "async",
         "behind",

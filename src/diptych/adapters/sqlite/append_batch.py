@@ -18,8 +18,7 @@ from diptych.events.log import ANY_VERSION, Appended, CommandRecord, EventToStor
 __all__ = ["AppendBatch"]
 
 _EVENTS = ChunkedInsert(
-    "INSERT INTO events"
-    " (position, origin, version, stream, type, schema, data, meta, recorded_at)",
+    "INSERT INTO events (position, origin, version, stream, type, schema, data, meta, recorded_at)",
     9,
 )
 _STREAMS = ChunkedInsert("INSERT INTO streams (stream, origin)", 2)

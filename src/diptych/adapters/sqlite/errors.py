@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import apsw
 
-from diptych.errors import ConfigurationError, DiptychError, OutcomeUnknown, StoreError, StoreUnavailable
+from diptych.errors import (
+    ConfigurationError,
+    DiptychError,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+)
 
 __all__ = ["hits_everyone", "translate"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,25 +11,27 @@ from diptych.adapters.sqlite.row_field import RowField
 from diptych.adapters.sqlite.row_table import RowTable, as_json
 from diptych.adapters.sqlite.statements import quoted
 from diptych.errors import ConfigurationError
+from diptych.queries.matching import check_fields, words_of
 from diptych.queries.read_store import Filter, Find
 
 __all__ = ["count_sql", "find_sql"]
 
 _OPERATORS = frozenset({"=", "<", "<=", ">", ">=", "in"})
-_words = re.compile(r"[^\W_]+").findall
 _encode = msgspec.json.Encoder().encode
 
 
 def find_sql(table: RowTable, find: Find) -> tuple[str, list[Any]]:
-    """SQL that gives one JSON array of rows, and its parameters."""
+    """SQL that gives one JSON array of rows, and its parameters.
+
+    Raises ConfigurationError for fields that are not declared, or do not compare in the database.
+    """
+    check_fields(table.shape, find)
     where, parameters = _where(table, find.filters)
     if find.search is not None:
         _add_search(table, find.search, where, parameters)
     if find.after_key is not None:
         if find.order_by is not None:
-            raise ConfigurationError(
-                "after_key continues a scan by key: it goes with no order_by."
-            )
+            raise ConfigurationError("after_key continues a scan by key: it goes with no order_by.")
         where.append("key < ?" if find.descending else "key > ?")
         parameters.append(find.after_key)
     select = f"{table.select}{_joined(where)} ORDER BY {_order(table, find)}"
@@ -42,6 +43,7 @@ def find_sql(table: RowTable, find: Find) -> tuple[str, list[Any]]:
 
 def count_sql(table: RowTable, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
     """SQL that counts the rows that meet the filters, and its parameters."""
+    check_fields(table.shape, Find(tuple(filters)))
     where, parameters = _where(table, filters)
     return f"{table.count}{_joined(where)}", parameters
 
@@ -50,7 +52,7 @@ def _where(table: RowTable, filters: Sequence[Filter]) -> tuple[list[str], list[
     where: list[str] = []
     parameters: list[Any] = []
     for name, operator, value in filters:
-        _add_filter(table.field(name), operator, value, where, parameters)
+        _add_filter(table.fields[name], operator, value, where, parameters)
     return where, parameters
 
 
@@ -58,7 +60,9 @@ def _add_filter(
     field: RowField, operator: str, value: Any, where: list[str], parameters: list[Any]
 ) -> None:
     if operator not in _OPERATORS:
-        raise ConfigurationError(f"{operator!r} is no operator; use {', '.join(sorted(_OPERATORS))}.")
+        raise ConfigurationError(
+            f"{operator!r} is no operator; use {', '.join(sorted(_OPERATORS))}."
+        )
     if not (field.comparable if operator in {"=", "in"} else field.ordered):
         raise ConfigurationError(
             f"rows cannot be found by {field.name!r} {operator}: values of its type do not compare "
@@ -84,13 +88,9 @@ def _add_in(field: RowField, value: Any, where: list[str], parameters: list[Any]
 
 
 def _add_search(table: RowTable, text: str, where: list[str], parameters: list[Any]) -> None:
-    if not table.shape.search:
-        raise ConfigurationError(
-            f"the read model {table.shape.model.__name__} has no search fields: "
-            f'class {table.shape.model.__name__}(ReadModel, ..., search=("field",)).'
-        )
-    words = _words(text)
-    if not words:  # every row contains all of no words
+    words = words_of(text)
+    if not words:
+        where.append("FALSE")
         return
     search = quoted(f"{table.name}_search")
     where.append(f"id IN (SELECT rowid FROM {search} WHERE {search} MATCH ?)")  # noqa: S608
@@ -102,7 +102,7 @@ def _order(table: RowTable, find: Find) -> str:
     direction = "DESC" if find.descending else "ASC"
     if find.order_by is None:
         return f"key {direction}"
-    field = table.field(find.order_by)
+    field = table.fields[find.order_by]
     if not field.ordered:
         raise ConfigurationError(
             f"rows cannot be ordered by {field.name!r}: values of its type do not compare in the "

@@ -11,7 +11,7 @@ import msgspec
 
 from diptych.adapters.sqlite.row_field import RowField, fields_of
 from diptych.adapters.sqlite.statements import ChunkedInsert, quoted
-from diptych.errors import ConfigurationError, StoreError
+from diptych.errors import StoreError
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Row, TableSpec
 
@@ -46,16 +46,6 @@ class RowTable:
             "ON CONFLICT (key) DO UPDATE SET position = excluded.position, row = excluded.row",
         )
         self._decode_all = msgspec.json.Decoder(list[tuple[str, int, shape.model]]).decode  # type: ignore[name-defined]
-
-    def field(self, name: str) -> RowField:
-        """A field by name. Raises ConfigurationError that lists the fields there are."""
-        field = self.fields.get(name)
-        if field is None:
-            raise ConfigurationError(
-                f"the read model {self.shape.model.__name__} has no field {name!r}; its fields are "
-                f"{', '.join(self.fields)}."
-            )
-        return field
 
     def encoded(self, rows: Iterable[Row]) -> list[Any]:
         """Rows as the values that `write` wants, independent of the objects given."""

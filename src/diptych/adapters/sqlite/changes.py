@@ -1,0 +1,78 @@
+"""Changes of projections, checked against their checkpoints and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import apsw
+import msgspec
+
+from diptych.adapters.sqlite.row_table import RowTable
+from diptych.adapters.sqlite.statements import ChunkedInsert, sql
+from diptych.errors import CheckpointMoved
+from diptych.queries.read_store import Change
+
+__all__ = ["Prepared", "check_changes", "native", "write_changes"]
+
+_CHECKPOINTS = ChunkedInsert(
+    "INSERT INTO checkpoints (projection, position, fingerprint)",
+    3,
+    "ON CONFLICT (projection) DO UPDATE SET position = excluded.position, fingerprint ="
+    " iif(checkpoints.position = 0, excluded.fingerprint, checkpoints.fingerprint)",
+)
+_NATIVE = frozenset({str, int, float, bytes, bool, type(None)})
+
+
+class Prepared(NamedTuple):
+    """A change with its rows encoded; `table` is None for a projection with tables of its own."""
+
+    change: Change
+    table: RowTable | None
+    fingerprint: str
+    rows: list[Any]
+
+    @property
+    def size(self) -> int:
+        """How many rows it writes, roughly."""
+        return len(self.rows) // 3 + len(self.change.deleted) + 4 * len(self.change.statements) + 1
+
+
+def check_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> None:
+    """Raise CheckpointMoved unless each change begins where its projection stands.
+
+    Under the write lock: what is checked here still holds when the changes are written.
+    """
+    names = msgspec.json.encode([prepared.change.projection for prepared in changes]).decode()
+    stands = dict(connection.execute(sql("select_checkpoints"), (names,)).fetchall())
+    for prepared in changes:
+        name, after, upto, *_ = prepared.change
+        actual = stands.get(name, 0)
+        if after != actual:
+            raise CheckpointMoved(
+                f"the projection {name!r} stands at {actual}, not at {after}: another runner "
+                "advanced it. Load it again and go on from there.",
+                projection=name,
+                expected=after,
+                actual=actual,
+            )
+        stands[name] = upto
+
+
+def write_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> None:
+    """Write rows, deletions, statements and checkpoints."""
+    checkpoints: dict[str, tuple[str, int, str]] = {}
+    for change, table, fingerprint, rows in changes:
+        if table is not None:
+            table.write(connection, rows)
+            table.delete(connection, change.deleted)
+        for statement, parameters in change.statements:
+            connection.execute(statement, native(parameters)).fetchall()
+        checkpoints[change.projection] = (change.projection, change.upto, fingerprint)
+    values = [value for checkpoint in checkpoints.values() for value in checkpoint]
+    _CHECKPOINTS.run(connection.cursor(), values)
+
+
+def native(parameters: Sequence[Any]) -> list[Any]:
+    """Parameters as SQLite knows them: a time is text, a Decimal too."""
+    return [value if type(value) in _NATIVE else msgspec.to_builtins(value) for value in parameters]
