@@ -7,26 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from diptych.commands.cache import StateCache
-from diptych.commands.decider import Decider
-from diptych.commands.dispatch import Dispatcher
-from diptych.commands.envelope import CommandEnvelope, CommandHandler, Done, Middleware
-from diptych.commands.function_handler import FunctionHandler
-from diptych.commands.handler import Deciding, Tools
-from diptych.commands.idempotency import FirstAnswers
-from diptych.commands.recording import Recorder
-from diptych.commands.repository import (
-    EventSourcedRepository,
-    Repository,
-    StateStoredRepository,
-)
+from diptych.commands.envelope import CommandEnvelope, Done, Middleware
+from diptych.commands.panel import LeftPanel, LeftPanelOptions
 from diptych.environment import Environment
-from diptych.errors import ConfigurationError, StaleRead, UnknownMessageType
+from diptych.errors import ConfigurationError, StaleRead
 from diptych.events.log import EventLog
 from diptych.events.token import Token
-from diptych.messages.codec import MAX_MESSAGE_BYTES, Codec
-from diptych.messages.kinds import Query, identity_of
-from diptych.messages.registry import place_of
+from diptych.messages.catalog import Catalog
+from diptych.messages.codec import MAX_MESSAGE_BYTES
+from diptych.messages.kinds import Query
 from diptych.parts import Parts
 from diptych.queries.ask import Asker, Consistency, OnStale
 from diptych.queries.handler import QueryHandler, Source
@@ -96,13 +85,17 @@ class App:
         self.log: EventLog = stores.log
         self._arrivals = Arrivals()
         given = {type(one): one for one in resources}
-        self._codecs = self._message_codecs(max_message_bytes)
-        self._repositories = self._make_repositories(state_stored)
-        answers = FirstAnswers(self.log, self._parts.registry, self._codecs)
-        recorder = Recorder(self._parts.registry, self.environment)
-        tools = Tools(self.log, recorder, answers, self.environment, StateCache(cached_states))
-        self._dispatcher = Dispatcher(self._command_handlers(tools, given), middleware)
-        self._dispatch = self._dispatcher.dispatch
+        self._commands = Catalog(name, "command", self._parts.commands, max_message_bytes)
+        self._queries = Catalog(name, "query", self._parts.queries, max_message_bytes)
+        self._left = LeftPanel(
+            self.log,
+            self._parts.registry,
+            self.environment,
+            self._commands,
+            LeftPanelOptions(state_stored, middleware, given, cached_states),
+        )
+        dispatcher = self._left.bind(self._parts.deciders, self._parts.commands)
+        self._dispatch = dispatcher.dispatch
         self._panels = Panels(
             Hinge(self.log, self._parts.registry, self._arrivals, self.environment),
             [(plan, stores.of(plan)) for plan in self._parts.plans.values()],
@@ -113,10 +106,12 @@ class App:
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
-        self._handlers = self._query_handlers(given)
-        freshness = Waiting(self._arrivals, self._panels.here)
-        self._asker = Asker(self._handlers, freshness, self._unseen, self.log)
-        self._freshness = freshness
+        self._freshness = Waiting(self._arrivals, self._panels.here)
+        handlers = {
+            query: QueryHandler(spec, self.sources, given)
+            for query, spec in self._parts.queries.items()
+        }
+        self._asker = Asker(handlers, self._freshness, self._unseen, self.log)
         self._opening: asyncio.Lock | None = None
         self._open = False
 
@@ -197,19 +192,7 @@ class App:
         """
         if not self._open:
             await self.open()
-        repository = self._repositories.get(kind)
-        if repository is None:
-            raise ConfigurationError(
-                f"{place_of(kind)} is no aggregate or decider of {self.name}: list it in App(...)."
-            )
-        stream = repository.decider.stream(key)
-        if version is None:
-            return (await repository.load(stream)).state
-        if not isinstance(repository, EventSourcedRepository):
-            raise ConfigurationError(
-                f"{repository.decider.name} is stored as state, older versions are not kept."
-            )
-        return (await repository.load_at(stream, version)).state
+        return await self._left.load(kind, key, version)
 
     # -- right panel -----------------------------------------------------------------------------
 
@@ -312,63 +295,11 @@ class App:
 
     def decode_command(self, name: str, data: bytes) -> Any:
         """A command from its type name and JSON. Raises UnknownMessageType, InvalidMessage."""
-        return self._decode_message(name, data, self._parts.commands, "command")
+        return self._commands.decode(name, data)
 
     def decode_query(self, name: str, data: bytes) -> Any:
         """A query from its type name and JSON. Raises UnknownMessageType, InvalidMessage."""
-        return self._decode_message(name, data, self._parts.queries, "query")
-
-    # -- building --------------------------------------------------------------------------------
-
-    def _decode_message(self, name: str, data: bytes, known: Iterable[type], kind: str) -> Any:
-        for cls in known:
-            if name in (identity_of(cls).name, cls.__name__):
-                return self._codecs[cls].decode_from_outside(data)
-        names = ", ".join(sorted(identity_of(cls).name for cls in known)) or "none"
-        raise UnknownMessageType(
-            f"{self.name} has no {kind} {name[:80]!r}; it has {names}.", type=name[:80]
-        )
-
-    def _message_codecs(self, max_bytes: int) -> dict[type, Codec]:
-        known = [*self._parts.commands, *self._parts.queries]
-        return {cls: Codec(cls, identity_of(cls).name, max_bytes) for cls in known}
-
-    def _make_repositories(self, state_stored: Sequence[Any]) -> dict[Any, Repository]:
-        for kind in state_stored:
-            if kind not in self._parts.deciders:
-                raise ConfigurationError(
-                    f"state_stored names {place_of(kind)}, which is not listed in App(...)."
-                )
-        made: dict[Any, Repository] = {}
-        for kind, decider in self._parts.deciders.items():
-            if kind in state_stored:
-                made[kind] = StateStoredRepository(decider, self.log)
-            else:
-                made[kind] = EventSourcedRepository(decider, self.log, self._parts.registry)
-        return made
-
-    def _command_handlers(
-        self, tools: Tools, given: Mapping[type, Any]
-    ) -> dict[type, CommandHandler]:
-        deciding = {
-            id(decider): Deciding(self._repositories[kind], tools)
-            for kind, decider in self._parts.deciders.items()
-        }
-        made: dict[type, CommandHandler] = {}
-        for command, owner in self._parts.commands.items():
-            if isinstance(owner, Decider):
-                made[command] = deciding[id(owner)]
-            else:
-                made[command] = FunctionHandler(
-                    owner, self._repositories, self._parts.registry, tools, given
-                )
-        return made
-
-    def _query_handlers(self, given: Mapping[type, Any]) -> dict[type, QueryHandler]:
-        made: dict[type, QueryHandler] = {}
-        for query, spec in self._parts.queries.items():
-            made[query] = QueryHandler(spec, self.sources, given)
-        return made
+        return self._queries.decode(name, data)
 
     def _unseen(self, plan: Plan) -> Any:
         store: ReadStore = self.sources[plan.projection].store

@@ -140,6 +140,11 @@ def test_blocks_are_found_with_their_lines_and_marks():
     ]
 
 
+def test_a_block_may_be_a_file():
+    (block,) = blocks_of("```python file:bank.py\na = 1\n```\n")
+    assert file_of(block) == "bank.py"
+
+
 def test_only_lines_that_call_diptych_are_commands():
     text = "$ make install\n$ diptych demo \\\n    --json  # all\n{}\n$ diptych --version\n"
     block = Block("console", frozenset(), text, 1)

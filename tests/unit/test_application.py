@@ -89,8 +89,8 @@ async def test_a_read_after_reopening_waits_for_its_write():
     await app.settle()
     await app.close()
     try:
-        done = await app.dispatch(Deposit("a", 2))
-        assert await app.ask(GetBalance("a"), after=done.token) == Balance("a", 2)
+        done = await app.dispatch(Deposit("b", 2))
+        assert await app.ask(GetBalance("b"), after=done.token) == Balance("b", 2)
     finally:
         await app.close()
 

@@ -47,11 +47,15 @@ class PipeClosed(Exception):
     """Whoever read our stdout has seen enough."""
 
 
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM, before the command was done."""
+
+
 class CommandLine(click.Group):
     """A group of commands that turns every error into one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, told apart from click's own idea of a closed pipe."""
+        """Run the command, with our own idea of a closed pipe and of Ctrl-C."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -59,6 +63,8 @@ class CommandLine(click.Group):
             if isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE:
                 raise PipeClosed from error
             raise
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
         return result
 
     def main(  # type: ignore[override]
@@ -88,7 +94,7 @@ class ErrorReport:
         except PipeClosed:
             _forget_stdout()
             return PIPE_CLOSED
-        except (click.Abort, KeyboardInterrupt):
+        except (Interrupted, click.Abort, KeyboardInterrupt):
             self._say({"code": "interrupted", "message": "interrupted before it was done."})
             return INTERRUPTED
         except click.ClickException as error:

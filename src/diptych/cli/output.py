@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import msgspec
-
 from diptych.errors import DiptychError
 
 __all__ = ["as_json", "counted", "error_object", "plain", "print_json", "print_line", "printable"]
@@ -14,11 +12,15 @@ __all__ = ["as_json", "counted", "error_object", "plain", "print_json", "print_l
 
 def plain(value: Any) -> Any:
     """Any message, row or answer as what JSON has: objects, lists, strings, numbers."""
+    import msgspec
+
     return msgspec.to_builtins(value, str_keys=True, enc_hook=_unusual)
 
 
 def as_json(value: Any) -> str:
     """One line of JSON, whatever `value` holds."""
+    import msgspec
+
     try:
         return msgspec.json.encode(plain(value)).decode()
     except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot carry

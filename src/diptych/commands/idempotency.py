@@ -15,8 +15,7 @@ from diptych.commands.envelope import CommandEnvelope, Done
 from diptych.errors import CommandIdReused, Rejection, rebuild
 from diptych.events.log import CommandRecord, EventLog
 from diptych.events.token import Token
-from diptych.messages.codec import Codec
-from diptych.messages.kinds import identity_of
+from diptych.messages.catalog import Catalog
 from diptych.messages.registry import Registry
 
 __all__ = ["FirstAnswers", "digest_of"]
@@ -45,10 +44,10 @@ _decode = msgspec.json.Decoder(Answer).decode
 class FirstAnswers:
     """Writes first answers into command records, and reads them back."""
 
-    def __init__(self, log: EventLog, registry: Registry, codecs: dict[type, Codec]) -> None:
+    def __init__(self, log: EventLog, registry: Registry, commands: Catalog) -> None:
         self._log = log
         self._registry = registry
-        self._codecs = codecs
+        self._commands = commands
 
     def record(
         self,
@@ -63,7 +62,7 @@ class FirstAnswers:
         refusal = None
         if rejection is not None:
             refusal = Refusal(type(rejection).__name__, rejection.message, rejection.facts)
-        digest = digest_of(envelope.command, self._codecs)
+        digest = digest_of(envelope.command, self._commands)
         return CommandRecord(envelope.command_id, digest, _encode(Answer(stream, version, refusal)))
 
     async def known(self, envelope: CommandEnvelope) -> CommandRecord | None:
@@ -77,7 +76,7 @@ class FirstAnswers:
 
         Raises CommandIdReused when the id came with another command then.
         """
-        if first.digest != digest_of(envelope.command, self._codecs):
+        if first.digest != digest_of(envelope.command, self._commands):
             raise CommandIdReused(
                 f"the command id {first.command_id!r} was used for another command. Nothing was "
                 "done; give every command an id of its own.",
@@ -93,12 +92,9 @@ class FirstAnswers:
         return Done(token, events, answer.stream, answer.version, repeated=True)
 
 
-def digest_of(command: Any, codecs: dict[type, Codec]) -> bytes:
+def digest_of(command: Any, commands: Catalog) -> bytes:
     """16 bytes that tell one command from another: BLAKE2b over its type name and JSON."""
-    cls = type(command)
-    codec = codecs.get(cls)
-    if codec is None:
-        codec = codecs[cls] = Codec(cls, identity_of(cls).name)
+    codec = commands.codec(type(command))
     made = hashlib.blake2b(codec.name.encode(), digest_size=16)
     made.update(b"\0")
     made.update(codec.encode(command))

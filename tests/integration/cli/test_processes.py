@@ -60,7 +60,12 @@ def test_help_needs_neither_rich_nor_an_application(environment, folder):
         f"print([name for name in {heavy} if name in set(sys.modules) - before])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
 

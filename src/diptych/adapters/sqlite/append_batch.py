@@ -1,4 +1,4 @@
-"""Many appends in one transaction: each is checked on its own, the good ones are written at once."""
+"""Many appends in one transaction: each is checked on its own, the good ones are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from diptych.adapters.sqlite.jobs import AppendJob
 from diptych.adapters.sqlite.matching import NO_END, positions_matching
-from diptych.adapters.sqlite.statements import ChunkedInsert, sql
+from diptych.adapters.sqlite.statements import ChunkedInsert, all_rows, sql
 from diptych.errors import AppendConditionFailed, DiptychError, VersionConflict
 from diptych.events.condition import AppendCondition, EventFilter
 from diptych.events.log import ANY_VERSION, Appended, CommandRecord, EventToStore, StreamAppend
@@ -45,9 +45,9 @@ class AppendBatch:
     def __init__(self, cursor: apsw.Cursor, jobs: Sequence[AppendJob]) -> None:
         self._cursor = cursor
         names = list(dict.fromkeys(s.stream for job in jobs for s in job.append.streams))
-        head, standing = cursor.execute(
-            sql("select_head_and_versions"), (_encode(names).decode(),)
-        ).fetchall()[0]
+        head, standing = all_rows(
+            cursor, sql("select_head_and_versions"), (_encode(names).decode(),)
+        )[0]
         self.head: int = head
         self.grown = False
         # Origin and version of each stream, as of the last append accepted.
@@ -102,8 +102,8 @@ class AppendBatch:
         ids = [job.append.command.command_id for job in jobs if job.append.command is not None]
         if not ids:
             return {}
-        found = self._cursor.execute(sql("select_commands"), (_encode(ids).decode(),))
-        return {row[0]: CommandRecord._make(row) for row in found.fetchall()}
+        found = all_rows(self._cursor, sql("select_commands"), (_encode(ids).decode(),))
+        return {row[0]: CommandRecord._make(row) for row in found}
 
     def _conflict(self, streams: Sequence[StreamAppend]) -> VersionConflict | None:
         for name, expected, _ in streams:
@@ -111,8 +111,8 @@ class AppendBatch:
             actual = standing[1] if standing else 0
             if expected not in (actual, ANY_VERSION):
                 return VersionConflict(
-                    f"the stream {name!r} is at version {actual}, not {expected}: somebody else was "
-                    "first. Read it again and decide again.",
+                    f"the stream {name!r} is at version {actual}, not {expected}: somebody else "
+                    "was first. Read it again and decide again.",
                     stream=name,
                     expected=expected,
                     actual=actual,
@@ -123,7 +123,7 @@ class AppendBatch:
         if not condition.filters:
             return None
         select, parameters = positions_matching(condition.filters, condition.after, NO_END)
-        found = self._cursor.execute(f"{select} LIMIT 1", parameters).fetchall()
+        found = all_rows(self._cursor, f"{select} LIMIT 1", parameters)
         position: int | None = found[0][0] if found else None
         if position is None and self._watch is not None:
             position = self._watch.first_matching(condition)

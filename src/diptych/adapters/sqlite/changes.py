@@ -9,7 +9,7 @@ import apsw
 import msgspec
 
 from diptych.adapters.sqlite.row_table import RowTable
-from diptych.adapters.sqlite.statements import ChunkedInsert, sql
+from diptych.adapters.sqlite.statements import ChunkedInsert, all_rows, sql
 from diptych.errors import CheckpointMoved
 from diptych.queries.read_store import Change
 
@@ -44,7 +44,7 @@ def check_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> N
     Under the write lock: what is checked here still holds when the changes are written.
     """
     names = msgspec.json.encode([prepared.change.projection for prepared in changes]).decode()
-    stands = dict(connection.execute(sql("select_checkpoints"), (names,)).fetchall())
+    stands: dict[str, int] = dict(all_rows(connection, sql("select_checkpoints"), (names,)))
     for prepared in changes:
         name, after, upto, *_ = prepared.change
         actual = stands.get(name, 0)

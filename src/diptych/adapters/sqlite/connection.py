@@ -25,8 +25,8 @@ def refuse_unsafe_sqlite(version: str | None = None) -> None:
     numbers = tuple(int(part) for part in version.split(".")[:3])
     if _FIRST_UNSAFE <= numbers < _FIRST_SAFE:
         raise ConfigurationError(
-            f"this SQLite is {version}; versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode "
-            "(the WAL-reset bug). Install a newer apsw: pip install --upgrade apsw"
+            f"this SQLite is {version}; versions 3.7.0 to 3.51.2 can corrupt a database in WAL "
+            "mode (the WAL-reset bug). Install a newer apsw: pip install --upgrade apsw"
         )
 
 

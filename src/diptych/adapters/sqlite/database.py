@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import apsw
 
@@ -56,8 +56,8 @@ class SqliteDatabase:
             database = databases[location.path] = SqliteDatabase(location)
         elif database.location != location:
             raise ConfigurationError(
-                f"{location.path} is in use with other options: {database.location} and {location}. "
-                "Give both the same options, or two files."
+                f"{location.path} is in use with other options: {database.location} and {location}."
+                " Give both the same options, or two files."
             )
         database._users += 1
         try:

@@ -18,6 +18,53 @@ _BUSY = (apsw.BusyError, apsw.LockedError)
 _REFUSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
 _BROKEN = (apsw.CorruptError, apsw.NotADBError)
 
+_MEANINGS: tuple[tuple[tuple[type[apsw.Error], ...], type[DiptychError], str], ...] = (
+    (
+        _BUSY,
+        StoreUnavailable,
+        "{path} is locked by another process, longer than we were told to wait; nothing was "
+        "written. Find the process that holds it (a shell with an open transaction, a backup), let "
+        "it finish, and try again; or wait longer: ?busy_timeout_s=60.",
+    ),
+    (
+        (apsw.FullError,),
+        StoreUnavailable,
+        "the disk of {path} is full; nothing was written. Free some space and try again: no "
+        "restart is needed.",
+    ),
+    (
+        _REFUSED,
+        StoreUnavailable,
+        "{path} cannot be opened or written ({error}); nothing was written. This process must be "
+        "allowed to read and write the file, its -wal and -shm neighbours, and its folder, which "
+        "must exist.",
+    ),
+    (
+        _BROKEN,
+        StoreError,
+        "{path} is not an SQLite database or is damaged ({error}). Check the path; otherwise keep "
+        "a copy and restore a backup, or see `.recover` of the sqlite3 shell.",
+    ),
+    (
+        (apsw.IOError,),
+        StoreUnavailable,
+        "{path} cannot be read or written ({error}); nothing was written. Look at the disk and the "
+        "space left on it, then try again.",
+    ),
+    (
+        # Only our own authorizer says this, on connections that read.
+        (apsw.AuthError,),
+        ConfigurationError,
+        "only reading statements are allowed here, and nothing was written to {path}. Write with "
+        "commands, and to read models with projections.",
+    ),
+    (
+        (apsw.Error,),
+        StoreError,
+        "{path} could not do what was asked: {error}. Nothing was written.",
+    ),
+)
+
 
 def hits_everyone(error: BaseException) -> bool:
     """Whether every transaction would fail like this, whatever it writes."""
@@ -33,48 +80,22 @@ def translate(error: BaseException, path: str, *, committing: bool = False) -> B
         return RuntimeError(f"StopIteration while writing to {path}: {error}")
     if not isinstance(error, apsw.Error):
         return error
-    meant = _meaning(error, path, committing=committing)
+    meant = _unknown(error, path) if committing else None
+    if meant is None:
+        meant = next(
+            meaning(text.format(path=path, error=error))
+            for kinds, meaning, text in _MEANINGS
+            if isinstance(error, kinds)
+        )
     meant.__cause__ = error
     return meant
 
 
-def _meaning(error: apsw.Error, path: str, *, committing: bool) -> DiptychError:
-    if isinstance(error, apsw.AuthError):  # what our own authorizer says, nobody else
-        return ConfigurationError(
-            f"only reading statements are allowed here, and nothing was written to {path}. Write by "
-            "commands, and to read models by projections."
-        )
-    if isinstance(error, _BUSY):
-        return StoreUnavailable(
-            f"{path} is locked by another process, longer than we were told to wait; nothing was "
-            "written. Find the process that holds it (a shell with an open transaction, a copy or "
-            "backup tool), let it finish, and try again; or wait longer: ?busy_timeout_s=60."
-        )
-    if isinstance(error, apsw.FullError):
-        return StoreUnavailable(
-            f"the disk of {path} is full; nothing was written. Free some space and try again: no "
-            "restart is needed."
-        )
-    if isinstance(error, _REFUSED):
-        return StoreUnavailable(
-            f"{path} cannot be opened or written ({error}); nothing was written. This process needs "
-            "to read and write the file, its -wal and -shm neighbours, and its folder, which must "
-            "exist."
-        )
-    if isinstance(error, _BROKEN):
-        return StoreError(
-            f"{path} is not an SQLite database or is damaged ({error}). Check the path; otherwise "
-            "keep a copy and restore a backup, or see `sqlite3 file .recover`."
-        )
-    if committing and isinstance(error, apsw.IOError):
-        return OutcomeUnknown(
-            f"committing to {path} failed half-way ({error}): it happened or it did not. Look at the "
-            "disk, then try again with the same command id to learn which.",
-            command_id=None,
-        )
-    if isinstance(error, apsw.IOError):
-        return StoreUnavailable(
-            f"{path} cannot be read or written ({error}); nothing was written. Look at the disk and "
-            "the space left on it, then try again."
-        )
-    return StoreError(f"{path} could not do what was asked: {error}. Nothing was written.")
+def _unknown(error: apsw.Error, path: str) -> DiptychError | None:
+    if not isinstance(error, apsw.IOError):
+        return None
+    return OutcomeUnknown(
+        f"committing to {path} failed half-way ({error}): it happened or it did not. Look at the "
+        "disk, then try again with the same command id to learn which.",
+        command_id=None,
+    )

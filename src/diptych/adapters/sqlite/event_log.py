@@ -87,7 +87,11 @@ class SqliteEventLog:
         self._participants.append(participant)
 
     async def append(self, append: Append) -> Appended:
-        """Add to the log. Raises VersionConflict, AppendConditionFailed, what a participant raises."""
+        """Add to the log.
+
+        Raises VersionConflict, AppendConditionFailed, what a participant raises, StoreUnavailable
+        and OutcomeUnknown.
+        """
         database = self._database or self._not_open()
         if len(append.streams) > 1:
             _refuse_twice_named(append)

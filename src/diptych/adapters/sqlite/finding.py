@@ -80,7 +80,7 @@ def _add_filter(
 
 def _add_in(field: RowField, value: Any, where: list[str], parameters: list[Any]) -> None:
     values = [field.bind(each) for each in value]
-    condition = f"{field.expression} IN (SELECT value FROM json_each(?))"
+    condition = f"{field.expression} IN (SELECT value FROM json_each(?))"  # noqa: S608
     if None in values:  # NULL is in no list
         condition = f"({condition} OR {field.expression} IS NULL)"
     where.append(condition)

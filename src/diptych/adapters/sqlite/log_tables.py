@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from diptych.adapters.sqlite.statements import sql
+from diptych.adapters.sqlite.statements import all_rows, sql
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError, SchemaTooNew
 
@@ -22,12 +22,13 @@ def make_log_tables(connection: apsw.Connection, path: str, environment: Environ
     Raises SchemaTooNew, and ConfigurationError when somebody else's tables are in the way.
     """
     wanted = msgspec.json.encode(("log", *_TABLES)).decode()
-    taken = {name for (name,) in connection.execute(sql("select_tables"), (wanted,)).fetchall()}
+    taken = {name for (name,) in all_rows(connection, sql("select_tables"), (wanted,))}
     if "log" in taken:
         return _identity(connection, path)
     if taken:
         raise ConfigurationError(
-            f"{path} has a table {min(taken)!r} that is not diptych's. Give the log a file of its own."
+            f"{path} has a table {min(taken)!r} that is not diptych's. Give the log a file of its "
+            "own."
         )
     identity = environment.new_id()
     for name in ("log", *_TABLES, *_OTHERS):
@@ -38,7 +39,7 @@ def make_log_tables(connection: apsw.Connection, path: str, environment: Environ
 
 def _identity(connection: apsw.Connection, path: str) -> str:
     try:
-        ((identity, found),) = connection.execute(sql("select_log")).fetchall()
+        ((identity, found),) = all_rows(connection, sql("select_log"))
     except (apsw.SQLError, ValueError) as error:
         raise ConfigurationError(
             f"{path} has a table 'log' that is not diptych's. Give the log a file of its own."

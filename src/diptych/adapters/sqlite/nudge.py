@@ -15,8 +15,8 @@ class Nudge:
     """Gives the interpreter away for a moment, again and again, while a thread has work to do.
 
     A busy event loop gives it away only for the microsecond in which it looks for input. A thread
-    that is woken by that comes too late, and, being woken, never waits long enough to insist: it can
-    starve for seconds. Sleeping 50 us every 2 ms lets it take one step each time.
+    that is woken by that comes too late, and, being woken, never waits long enough to insist: it
+    can starve for seconds. Sleeping 50 us every 2 ms lets it take one step each time.
     """
 
     def __init__(self) -> None:

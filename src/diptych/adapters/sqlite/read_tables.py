@@ -6,7 +6,7 @@ import apsw
 import msgspec
 
 from diptych.adapters.sqlite.row_table import RowTable
-from diptych.adapters.sqlite.statements import quoted, sql
+from diptych.adapters.sqlite.statements import all_rows, quoted, sql
 from diptych.errors import ConfigurationError, SchemaTooNew
 from diptych.queries.read_store import TableSpec
 
@@ -21,7 +21,17 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 RESERVED = frozenset(
-    "log events events_readable streams event_tags commands snapshots checkpoints read_store".split()
+    {
+        "checkpoints",
+        "commands",
+        "event_tags",
+        "events",
+        "events_readable",
+        "log",
+        "read_store",
+        "snapshots",
+        "streams",
+    }
 )
 """Names that no projection may have: they are taken where log and read models share a file."""
 
@@ -29,13 +39,13 @@ RESERVED = frozenset(
 def make_store(connection: apsw.Connection, path: str) -> None:
     """Make diptych's own tables for read models. Raises SchemaTooNew, ConfigurationError."""
     names = msgspec.json.encode(("read_store", "checkpoints")).decode()
-    taken = {name for (name,) in connection.execute(sql("select_tables"), (names,)).fetchall()}
+    taken = {name for (name,) in all_rows(connection, sql("select_tables"), (names,))}
     if "read_store" in taken:
-        ((found,),) = connection.execute(sql("select_read_store")).fetchall()
+        ((found,),) = all_rows(connection, sql("select_read_store"))
         if found > SCHEMA_VERSION:
             raise SchemaTooNew(
-                f"{path} has read models of schema {found}, and this diptych knows {SCHEMA_VERSION} "
-                "at most. Upgrade diptych: pip install --upgrade diptych",
+                f"{path} has read models of schema {found}, and this diptych knows "
+                f"{SCHEMA_VERSION} at most. Upgrade diptych: pip install --upgrade diptych",
                 found=found,
                 known=SCHEMA_VERSION,
             )
@@ -76,7 +86,7 @@ def make_row_table(connection: apsw.Connection, table: RowTable) -> None:
 def make_own_tables(connection: apsw.Connection, spec: TableSpec) -> None:
     """Run a projection's own CREATE statements if one of its tables is missing."""
     names = msgspec.json.encode(spec.tables).decode()
-    taken = connection.execute(sql("select_tables"), (names,)).fetchall()
+    taken = all_rows(connection, sql("select_tables"), (names,))
     if len(taken) == len(set(spec.tables)):
         return
     for statement in spec.schema:
@@ -99,10 +109,9 @@ def drop_tables(connection: apsw.Connection, spec: TableSpec) -> None:
 
 def _existing(connection: apsw.Connection, table: RowTable) -> dict[str, tuple[str, str]]:
     names = (table.name, f"{table.name}_columns", f"{table.name}_search")
-    found = connection.execute(
-        sql("select_objects"), (msgspec.json.encode(names).decode(), table.name)
-    )
-    return {name: (kind, statement) for kind, name, statement in found.fetchall()}
+    parameters = (msgspec.json.encode(names).decode(), table.name)
+    found = all_rows(connection, sql("select_objects"), parameters)
+    return {name: (kind, statement) for kind, name, statement in found}
 
 
 def _objects(table: RowTable) -> dict[str, str]:

@@ -13,6 +13,7 @@ import apsw
 from diptych.adapters.sqlite.connection import connect_reading
 from diptych.adapters.sqlite.errors import translate
 from diptych.adapters.sqlite.nudge import Nudge
+from diptych.adapters.sqlite.statements import all_rows
 from diptych.adapters.sqlite.url import Location
 
 __all__ = ["Reader"]
@@ -28,8 +29,8 @@ class Reader:
     """Two reading connections: one for the event loop, one for a thread.
 
     A hop to a thread and back costs 50 us, ten times a small read. So a read of unknown size is
-    begun on the loop, and if it has not finished after 2 ms it is begun again in the thread; the same
-    statement then goes to the thread at once, until it has become quick again.
+    begun on the loop, and if it has not finished after 2 ms it is begun again in the thread; the
+    same statement then goes to the thread at once, until it has become quick again.
 
     All reads see what is committed, and each call one state of it.
     """
@@ -46,12 +47,12 @@ class Reader:
 
     def now(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """The rows, at once, with SQLite's own errors; for reads that are known to be small."""
-        return self._here.execute(sql, parameters).fetchall()
+        return all_rows(self._here, sql, parameters)
 
     async def small(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """The rows of a read that is known to be small. Waits while the file is locked."""
         try:
-            return self._here.execute(sql, parameters).fetchall()
+            return all_rows(self._here, sql, parameters)
         except apsw.BusyError:
             return await self._patiently(lambda: self.now(sql, parameters))
         except apsw.Error as error:
@@ -59,7 +60,7 @@ class Reader:
 
     async def large(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """The rows of a read that is known to be large: in the thread."""
-        return await self._in_thread(lambda it: it.execute(sql, parameters).fetchall())
+        return await self._in_thread(lambda it: all_rows(it, sql, parameters))
 
     async def any_size(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
         """The result of `use`, which runs `sql` on the connection given; perhaps twice."""

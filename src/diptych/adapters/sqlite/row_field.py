@@ -44,8 +44,8 @@ def _refuse_hidden_fields(info: inspect.StructType) -> None:
     options = info.cls.__struct_config__
     if options.array_like or options.omit_defaults:
         raise ConfigurationError(
-            f"the read model {info.cls.__name__} has the option array_like or omit_defaults; its rows "
-            "would lack the names or values that queries look for. Remove the option."
+            f"the read model {info.cls.__name__} has the option array_like or omit_defaults; its "
+            "rows would lack the names or values that queries look for. Remove the option."
         )
 
 

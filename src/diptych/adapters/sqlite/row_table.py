@@ -13,7 +13,7 @@ from diptych.adapters.sqlite.row_field import RowField, fields_of
 from diptych.adapters.sqlite.statements import ChunkedInsert, quoted
 from diptych.errors import StoreError
 from diptych.queries.read_model import RowShape
-from diptych.queries.read_store import Row, TableSpec
+from diptych.queries.read_store import Loaded, Row, TableSpec
 
 __all__ = ["RowTable", "as_json"]
 
@@ -37,7 +37,7 @@ class RowTable:
         self.count = f"SELECT count(*) FROM {name}"  # noqa: S608
         self.load = "SELECT {checkpoint}, ({rows})".format(
             checkpoint="coalesce((SELECT position FROM checkpoints WHERE projection = ?1), 0)",
-            rows=as_json(f"{self.select} WHERE key IN (SELECT value FROM json_each(?2))"),
+            rows=as_json(f"{self.select} WHERE key IN (SELECT value FROM json_each(?2))"),  # noqa: S608
         )
         self._delete = f"DELETE FROM {name} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
         self._upsert = ChunkedInsert(
@@ -68,14 +68,19 @@ class RowTable:
         """What `load` is run with."""
         return self.name, _encode(keys).decode()
 
+    def loaded(self, rows: Sequence[Any]) -> Loaded:
+        """What running `load` gave."""
+        checkpoint, text = rows[0]
+        return Loaded(checkpoint, {row.key: row for row in self.decoded(text)})
+
     def decoded(self, text: str | None) -> list[Row]:
         """The rows in the JSON text that a read gave."""
         try:
             return list(map(_make_row, self._decode_all(text or "[]")))
         except msgspec.DecodeError as error:
             raise StoreError(
-                f"a row of the projection {self.name!r} is no {self.shape.model.__name__} any more: "
-                f"{error}. The read model's shape was changed; make its rows anew with "
+                f"a row of the projection {self.name!r} is no {self.shape.model.__name__} any "
+                f"more: {error}. The read model's shape was changed; make its rows anew with "
                 f"`diptych projections rebuild {self.name}`."
             ) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-__all__ = ["ChunkedInsert", "quoted", "sql"]
+__all__ = ["ChunkedInsert", "all_rows", "quoted", "sql"]
 
 
 @cache
@@ -17,6 +17,13 @@ def sql(name: str) -> str:
     """The statement in `sql/<name>.sql`, without its header comment."""
     text = (files("diptych.adapters.sqlite") / "sql" / f"{name}.sql").read_text("utf-8")
     return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+
+
+def all_rows(
+    where: apsw.Connection | apsw.Cursor, statement: str, parameters: Sequence[Any] = ()
+) -> list[Any]:
+    """Run a statement to its end; rows left unread would keep an old state of the file in use."""
+    return where.execute(statement, parameters).fetchall()
 
 
 def quoted(identifier: str) -> str:

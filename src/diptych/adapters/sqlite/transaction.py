@@ -37,9 +37,9 @@ class Committed(NamedTuple):
 class GroupCommit:
     """Commits groups of jobs on the one connection that writes.
 
-    Good members commit; a member that conflicts is refused without harm to the others. When anything
-    unexpected happens, the group is rolled back and tried again in halves, until the bad member is
-    alone.
+    Good members commit; a member that conflicts is refused without harm to the others. When
+    anything unexpected happens, the group is rolled back and tried again in halves, until the bad
+    member is alone.
     """
 
     def __init__(self, connection: apsw.Connection, path: str) -> None:
@@ -62,7 +62,7 @@ class GroupCommit:
             outcomes, head = self._work(jobs)
             committing = True
             self._cursor.execute("COMMIT")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # Whatever it is, it must not end the writer thread: whoever waits for the job gets it.
             self._roll_back()
             unclear = committing and isinstance(error, apsw.IOError)

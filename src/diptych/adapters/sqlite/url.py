@@ -21,9 +21,9 @@ _FORMS = (
 class Location(msgspec.Struct, frozen=True):
     """A database file and how to use it.
 
-    `synchronous` "full": a commit is on disk when it is acknowledged. "normal": the last commits may
-    be lost when the machine dies; only for read models that can be rebuilt. `busy_timeout_s` is how
-    long to wait for another process that holds the file.
+    `synchronous` "full": a commit is on disk when it is acknowledged. "normal": the last commits
+    may be lost when the machine dies; only for read models that can be rebuilt. `busy_timeout_s` is
+    how long to wait for another process that holds the file.
     """
 
     path: str

@@ -32,8 +32,8 @@ class Writer:
     """Gathers jobs on the event loop and commits them in groups.
 
     Everything submitted in one turn of the loop is one group. On a fast disk a small group is
-    committed at once, on the loop; everything else goes to a thread, which commits whatever has come
-    meanwhile, without waiting for more. Jobs commit in the order of submission.
+    committed at once, on the loop; everything else goes to a thread, which commits whatever has
+    come meanwhile, without waiting for more. Jobs commit in the order of submission.
 
     `on_head` is called on the loop with the new head after a group with events has committed.
     """

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from diptych.errors import AppendConditionFailed, ConflictError, VersionConflict
 from diptych.events.condition import AppendCondition, EventFilter
 from diptych.events.log import Append, EventLog
@@ -139,6 +141,7 @@ class Conditions(Keeping):
                         )
                     )
                 except AppendConditionFailed:
+                    await asyncio.sleep(0)
                     continue
                 return True
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from diptych.errors import ConflictError, VersionConflict
@@ -142,5 +143,6 @@ class Conflicts(Keeping):
             try:
                 await log.append(add("sum", next_, expected=len(events)))
             except VersionConflict:
+                await asyncio.sleep(0)
                 continue
             turns -= 1

@@ -67,7 +67,9 @@ class Waiting(Keeping):
         async def follow() -> int:
             position = 0
             while position < 40:
-                position = await log.wait(position)
+                head = await log.wait(position)
+                assert head > position, f"wait({position}) answered {head}"
+                position = head
             return len(await log.read(0, position))
 
         async def write() -> None:

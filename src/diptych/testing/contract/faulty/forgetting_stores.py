@@ -1,24 +1,18 @@
-"""Read stores that are broken on purpose, each in its own way.
-
-They stand in front of a right store and spoil what passes through. `breaks` names the guarantees
-that the suite must find broken.
-"""
+"""Read stores that keep something else than they were given, or not at the right time."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import msgspec
 
-from diptych.errors import CheckpointMoved, ConfigurationError
+from diptych.errors import CheckpointMoved
 from diptych.queries.read_store import (
-    Capability,
     Change,
     CheckpointInfo,
-    Filter,
     Find,
     InlineRows,
     Loaded,
@@ -26,75 +20,26 @@ from diptych.queries.read_store import (
     Row,
     TableSpec,
 )
+from diptych.testing.contract.faulty.shared import SharedStore
 
-__all__ = ["FAULTY_STORES", "DetachedStore", "SharedStore"]
-
-
-class SharedStore:
-    """No fault at all: another store, which closing this one does not close.
-
-    Several of these share one store in memory as processes share a database; it shows that what the
-    suite finds in the others is their own doing.
-    """
-
-    breaks: ClassVar[tuple[str, ...]] = ()
-    volatile = False
-
-    def __init__(self, inner: ReadStore) -> None:
-        self.inner = inner
-
-    def again(self) -> ReadStore:
-        """The same data in a new object."""
-        return type(self)(self.inner)
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """As the store's behind it, like everything that follows."""
-        return self.inner.capabilities
-
-    async def open(self, tables: Sequence[TableSpec]) -> None:
-        """See ReadStore."""
-        await self.inner.open(tables)
-
-    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
-        """See ReadStore."""
-        return await self.inner.load(projection, keys)
-
-    async def apply(self, changes: Sequence[Change]) -> None:
-        """See ReadStore."""
-        await self.inner.apply(changes)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """See ReadStore."""
-        return await self.inner.find(projection, find)
-
-    async def count(self, projection: str, filters: tuple[Filter, ...] = ()) -> int:
-        """See ReadStore."""
-        return await self.inner.count(projection, filters)
-
-    async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        """See ReadStore."""
-        return await self.inner.select(sql, parameters)
-
-    async def checkpoint(self, projection: str) -> CheckpointInfo:
-        """See ReadStore."""
-        return await self.inner.checkpoint(projection)
-
-    async def reset(self, table: TableSpec) -> None:
-        """See ReadStore."""
-        await self.inner.reset(table)
-
-    def scratch(self) -> ReadStore:
-        """See ReadStore."""
-        return self.inner.scratch()
-
-    def within(self, handle: Any) -> InlineRows:
-        """See Capability.INLINE."""
-        rows: InlineRows = cast("Any", self.inner).within(handle)
-        return rows
-
-    async def close(self) -> None:
-        """The store behind stays open for others."""
+__all__ = [
+    "AliasingStore",
+    "CachingStore",
+    "CheckThenActStore",
+    "DetachedStore",
+    "FencelessStore",
+    "FewKeysStore",
+    "FlatteringStore",
+    "ForgetfulCheckpointStore",
+    "HalfwayStore",
+    "LossyStore",
+    "MergingStore",
+    "NoopStore",
+    "ShallowStore",
+    "StickyStore",
+    "TornReadsStore",
+    "TornStore",
+]
 
 
 class NoopStore(SharedStore):
@@ -259,60 +204,6 @@ class MergingStore(SharedStore):
         await self.inner.apply(merged)
 
 
-class SloppyStore(SharedStore):
-    """Looks at the first filter only."""
-
-    breaks = ("G5",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Drop the other filters."""
-        return await self.inner.find(projection, find._replace(filters=find.filters[:1]))
-
-
-class UncutStore(SharedStore):
-    """Answers more rows than were asked for."""
-
-    breaks = ("G5",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Drop the limit."""
-        return await self.inner.find(projection, find._replace(limit=None))
-
-
-class UndecidedStore(SharedStore):
-    """Leaves rows that are equal in any order."""
-
-    breaks = ("G5",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Turn ties around."""
-        rows = await self.inner.find(projection, find._replace(limit=None))
-        if find.order_by is not None:
-            field = find.order_by
-            groups: dict[Any, list[Row]] = {}
-            for row in rows:
-                groups.setdefault(getattr(row.value, field), []).insert(0, row)
-            rows = [row for group in groups.values() for row in group]
-        return rows[: find.limit]
-
-
-class TextualStore(SharedStore):
-    """Orders everything as text: 10 before 9."""
-
-    breaks = ("G5",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Order by what JSON makes of the field."""
-        rows = await self.inner.find(projection, find._replace(limit=None))
-        if find.order_by is not None:
-            field = find.order_by
-            rows.sort(
-                key=lambda row: msgspec.json.encode(getattr(row.value, field)),
-                reverse=find.descending,
-            )
-        return rows[: find.limit]
-
-
 class StickyStore(SharedStore):
     """Resets the checkpoint and keeps the rows."""
 
@@ -346,60 +237,6 @@ class FlatteringStore(SharedStore):
         return info._replace(fingerprint=self._wanted.get(projection, ""))
 
 
-class WholeWordsStore(SharedStore):
-    """Does not find the beginnings of words."""
-
-    breaks = ("G7",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Leave out rows without the whole words."""
-        rows = await self.inner.find(projection, find)
-        wanted = (find.search or "").lower().split()
-        return [row for row in rows if all(word in _text(row).split() for word in wanted)]
-
-
-class MiddlesStore(SharedStore):
-    """Finds what stands anywhere in a text."""
-
-    breaks = ("G7",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Look for the search as it is."""
-        if find.search is None:
-            return await self.inner.find(projection, find)
-        rows = await self.inner.find(projection, find._replace(search=None, limit=None))
-        return [row for row in rows if find.search.lower() in _text(row)][: find.limit]
-
-
-class OldWordsStore(SharedStore):
-    """Finds rows by words that they no longer hold."""
-
-    breaks = ("G7",)
-
-    def __init__(self, inner: ReadStore) -> None:
-        super().__init__(inner)
-        self._texts: dict[str, str] = {}
-
-    async def apply(self, changes: Sequence[Change]) -> None:
-        """Add words, and never take one away."""
-        await self.inner.apply(changes)
-        for one in changes:
-            for row in one.rows:
-                self._texts[row.key] = f"{self._texts.get(row.key, '')} {_text(row)}"
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Look at all words there ever were."""
-        if not (find.search or "").isalpha():
-            return await self.inner.find(projection, find)
-        rows = await self.inner.find(projection, find._replace(search=None, limit=None))
-        start = (find.search or "").lower()
-        return [
-            row
-            for row in rows
-            if any(word.startswith(start) for word in self._texts.get(row.key, "").split())
-        ][: find.limit]
-
-
 class CachingStore(SharedStore):
     """Shows what it was given to itself, and never gets to the disk."""
 
@@ -408,23 +245,6 @@ class CachingStore(SharedStore):
     def again(self) -> ReadStore:
         """Nothing is found by the next."""
         return type(self)(self.inner.scratch())
-
-
-class ObligingStore(SharedStore):
-    """Answers what it cannot answer with nothing."""
-
-    breaks = ("G9",)
-
-    async def find(self, projection: str, find: Find) -> list[Row]:
-        """Find nothing."""
-        try:
-            return await self.inner.find(projection, find)
-        except ConfigurationError:
-            return []
-
-    async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        """Select nothing."""
-        return []
 
 
 class DetachedStore(SharedStore):
@@ -445,15 +265,3 @@ def _merged(new: Row, old: Any) -> Row:
     return new._replace(
         value=msgspec.structs.replace(old, **{name: one for name, one in fields.items() if one})
     )
-
-
-def _text(row: Row) -> str:
-    title, text = getattr(row.value, "title", ""), getattr(row.value, "text", "")
-    return f"{title} {text or ''}".lower()
-
-
-FAULTY_STORES: tuple[type[SharedStore], ...] = (
-    *(store for store in SharedStore.__subclasses__() if store is not DetachedStore),
-    ShallowStore,
-)
-"""Every faulty store there is, for the suite of read stores."""

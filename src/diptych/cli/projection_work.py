@@ -1,0 +1,132 @@
+"""What `diptych projections` does, and how it is watched meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from diptych.application import App
+from diptych.cli.output import plain, print_json
+from diptych.cli.progress import Progress
+from diptych.cli.status_table import ChangedLines, Rates, StatusScreen
+from diptych.errors import ProjectionFailed, SyncError
+from diptych.sync.status import ProjectionStatus
+
+__all__ = ["facts_of", "look_once", "rebuild_one", "run_on", "run_until_settled", "watch_on"]
+
+_LOOK_EVERY_S = 0.2
+_RUN_LOOK_EVERY_S = 1.0
+_SAY_EVERY_S = 10.0
+
+
+def facts_of(app: App, found: Sequence[ProjectionStatus]) -> dict[str, Any]:
+    """One look as an object."""
+    head = max((one.head for one in found), default=0)
+    return {"application": app.name, "head": head, "projections": plain(list(found))}
+
+
+async def look_once(app: App) -> list[ProjectionStatus]:
+    """Where they stand."""
+    await app.open(projections=False)
+    try:
+        return await app.status()
+    finally:
+        await app.close()
+
+
+async def watch_on(app: App, every_s: float, *, as_json: bool) -> None:
+    """Show where they stand, for ever."""
+    rates = Rates()
+    await app.open(projections=False)
+    try:
+        with StatusScreen(ChangedLines(every_s), live=not as_json) as screen:
+            while True:
+                found = rates.added_to(await app.status())
+                if as_json:
+                    print_json(facts_of(app, found))
+                else:
+                    screen.show(found)
+                await asyncio.sleep(every_s)
+    finally:
+        await app.close()
+
+
+async def run_until_settled(app: App) -> list[ProjectionStatus]:
+    """Run them to the head of this moment. Raises when one of them cannot get there."""
+    await app.open()
+    try:
+        head = await app.log.head()
+        with Progress(f"Running {app.name}") as progress:
+            while True:
+                found = await app.status()
+                progress(sum(min(one.position, head) for one in found), head * len(found))
+                if all(one.position >= head for one in found if not _is_stuck(one)):
+                    _raise_if_stuck(found)
+                    return found
+                await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        await app.close()
+
+
+async def run_on(app: App, *, as_json: bool) -> None:
+    """Run them for ever. Raises when none of them can go on."""
+    await app.open()
+    try:
+        lines = ChangedLines(_SAY_EVERY_S)
+        with StatusScreen(lines, live=not as_json) as screen:
+            while True:
+                found = await app.status()
+                if not as_json:
+                    screen.show(found)
+                elif lines.changed(found):
+                    print_json(facts_of(app, found))
+                if all(_is_stuck(one) for one in found if one.mode == "async"):
+                    break  # nothing moves any more, or nothing has to
+                await asyncio.sleep(_RUN_LOOK_EVERY_S)
+        _raise_if_stuck(found)
+        print(f"{app.name} has no projection that needs to be run.", file=sys.stderr)
+    finally:
+        await app.close()
+
+
+async def rebuild_one(app: App, name: str) -> tuple[ProjectionStatus, float]:
+    """Rebuild; where it stands then, and how many seconds it took."""
+    await app.open(projections=False)
+    try:
+        started = time.monotonic()
+        rebuilding = asyncio.create_task(app.rebuild(name))
+        try:
+            with Progress(f"Rebuilding {name}") as progress:
+                while not (await asyncio.wait({rebuilding}, timeout=_LOOK_EVERY_S))[0]:
+                    now = await _status_of(app, name)
+                    progress(now.position, now.head)
+                await rebuilding
+        finally:
+            rebuilding.cancel()
+        seconds = time.monotonic() - started
+        found = await _status_of(app, name)
+        if found.why:
+            raise ProjectionFailed(found.why, projection=found.name, position=found.position)
+        return found, seconds
+    finally:
+        await app.close()
+
+
+async def _status_of(app: App, name: str) -> ProjectionStatus:
+    return next(one for one in await app.status() if one.name == name)
+
+
+def _is_stuck(one: ProjectionStatus) -> bool:
+    """Whether it waits for somebody to act."""
+    return one.state in ("failed", "changed")
+
+
+def _raise_if_stuck(found: Sequence[ProjectionStatus]) -> None:
+    for one in found:
+        if _is_stuck(one):
+            kind = ProjectionFailed if one.state == "failed" else SyncError
+            why = one.why or f"{one.name} stands at position {one.position} and cannot go on."
+            raise kind(why, projection=one.name, position=one.position, state=one.state)

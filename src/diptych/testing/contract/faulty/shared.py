@@ -1,0 +1,185 @@
+"""What stands in front of a right log or store, and lets everything through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import msgspec
+
+from diptych.errors import StoreUnavailable
+from diptych.events.condition import EventFilter
+from diptych.events.log import (
+    Append,
+    Appended,
+    CommandRecord,
+    EventLog,
+    Participant,
+    Snapshot,
+    StoredEvent,
+)
+from diptych.queries.read_store import (
+    Capability,
+    Change,
+    CheckpointInfo,
+    Filter,
+    Find,
+    InlineRows,
+    Loaded,
+    ReadStore,
+    Row,
+    TableSpec,
+)
+
+__all__ = ["SharedLog", "SharedStore", "changed"]
+
+
+class SharedLog:
+    """No fault at all: another log, which closing this one does not close.
+
+    Several of these share one log in memory as processes share a database; it shows that what the
+    suite finds in the others is their own doing.
+    """
+
+    breaks: ClassVar[tuple[str, ...]] = ()
+    volatile = False
+
+    def __init__(self, inner: EventLog) -> None:
+        self.inner = inner
+        self._waiting: set[asyncio.Task[int]] = set()
+
+    def again(self) -> EventLog:
+        """The same data in a new object."""
+        return type(self)(self.inner)
+
+    @property
+    def identity(self) -> str:
+        """As the log's behind it, like everything that follows."""
+        return self.inner.identity
+
+    async def open(self) -> None:
+        """See EventLog."""
+        await self.inner.open()
+
+    async def append(self, append: Append) -> Appended:
+        """See EventLog."""
+        return await self.inner.append(append)
+
+    async def read(
+        self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
+    ) -> list[StoredEvent]:
+        """See EventLog."""
+        return await self.inner.read(after, limit, filters)
+
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """See EventLog."""
+        return await self.inner.read_stream(stream, after, limit)
+
+    async def head(self) -> int:
+        """See EventLog."""
+        return await self.inner.head()
+
+    async def wait(self, after: int) -> int:
+        """See EventLog."""
+        waiting = asyncio.ensure_future(self.inner.wait(after))
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait([waiting])
+            if waiting.cancelled():
+                raise StoreUnavailable("the log was closed")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+            self._waiting.discard(waiting)
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        """See EventLog."""
+        return await self.inner.snapshot(stream)
+
+    async def command(self, command_id: str) -> CommandRecord | None:
+        """See EventLog."""
+        return await self.inner.command(command_id)
+
+    def join(self, participant: Participant) -> None:
+        """See EventLog."""
+        self.inner.join(participant)
+
+    async def close(self) -> None:
+        """End who waits here; the log behind stays open for others."""
+        for waiting in self._waiting:
+            waiting.cancel()
+
+
+class SharedStore:
+    """No fault at all: another store, which closing this one does not close.
+
+    Several of these share one store in memory as processes share a database; it shows that what the
+    suite finds in the others is their own doing.
+    """
+
+    breaks: ClassVar[tuple[str, ...]] = ()
+    volatile = False
+
+    def __init__(self, inner: ReadStore) -> None:
+        self.inner = inner
+
+    def again(self) -> ReadStore:
+        """The same data in a new object."""
+        return type(self)(self.inner)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the store's behind it, like everything that follows."""
+        return self.inner.capabilities
+
+    async def open(self, tables: Sequence[TableSpec]) -> None:
+        """See ReadStore."""
+        await self.inner.open(tables)
+
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+        """See ReadStore."""
+        return await self.inner.load(projection, keys)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """See ReadStore."""
+        await self.inner.apply(changes)
+
+    async def find(self, projection: str, find: Find) -> list[Row]:
+        """See ReadStore."""
+        return await self.inner.find(projection, find)
+
+    async def count(self, projection: str, filters: tuple[Filter, ...] = ()) -> int:
+        """See ReadStore."""
+        return await self.inner.count(projection, filters)
+
+    async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        """See ReadStore."""
+        return await self.inner.select(sql, parameters)
+
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
+        """See ReadStore."""
+        return await self.inner.checkpoint(projection)
+
+    async def reset(self, table: TableSpec) -> None:
+        """See ReadStore."""
+        await self.inner.reset(table)
+
+    def scratch(self) -> ReadStore:
+        """See ReadStore."""
+        return self.inner.scratch()
+
+    def within(self, handle: Any) -> InlineRows:
+        """See Capability.INLINE."""
+        rows: InlineRows = cast("Any", self.inner).within(handle)
+        return rows
+
+    async def close(self) -> None:
+        """The store behind stays open for others."""
+
+
+def changed(append: Append, **changes: Any) -> Append:
+    """An append with some of its parts replaced."""
+    return msgspec.structs.replace(append, **changes)
