@@ -188,7 +188,7 @@ class App:
         """The write model's state of an aggregate (by class) or decider; at `version` if given.
 
         The initial state for a key that has no events. Raises ConfigurationError for an unknown
-        kind, or for an old version of what is stored as state.
+        kind.
         """
         if not self._open:
             await self.open()

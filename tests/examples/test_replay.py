@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -279,17 +280,14 @@ def start(database: Path, in_flight: int) -> subprocess.Popen[str]:
 
 def kill_at(child: subprocess.Popen[str], lines: int, delay_s: float) -> bool:
     """Kill once the child says it has done so many lines; False if it was finished before."""
-    assert child.stdout is not None
-    for said in child.stdout:
-        stage, _, done = said.partition(" ")
-        if stage == "replaying" and int(done) >= lines:
-            try:
-                child.wait(delay_s)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                return True
-    child.wait()
+    with child:
+        assert child.stdout is not None
+        for said in child.stdout:
+            stage, _, done = said.partition(" ")
+            if stage == "replaying" and int(done) >= lines:
+                time.sleep(delay_s)
+                child.kill()
+                return child.wait() == -signal.SIGKILL
     return False
 
 

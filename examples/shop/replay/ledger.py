@@ -1,8 +1,8 @@
 """How far the replay has come: an aggregate in the same log as the shop.
 
 An entry is written only after every command it covers was answered, and an answer is durable. So a
-replay that was killed continues behind the newest entry; what it had done beyond that is dispatched
-again under the same command ids, and gets its first answers.
+replay that was killed skips what the newest entry covers; what it had done since is dispatched again
+under the same command ids, and gets its first answers.
 """
 
 from __future__ import annotations
@@ -72,10 +72,11 @@ class StartReplay(Command):
 
 
 class Advance(Command):
-    """Every command of the first `scenes` scenes was answered, so often like this."""
+    """Every command of the first `upto` scenes, and of those `beyond`, was answered, like this."""
 
     replay_id: str
-    scenes: int
+    upto: int
+    beyond: tuple[int, ...]
     tally: Tally
     seconds: float
     finished: bool = False
@@ -101,7 +102,8 @@ class ReplayAdvanced(Event):
     """So far it has come, in so many seconds of work."""
 
     replay_id: str
-    scenes: int
+    upto: int
+    beyond: tuple[int, ...]
     tally: Tally
     seconds: float
     finished: bool = False
@@ -112,10 +114,16 @@ class Ledger(Aggregate, key="replay_id"):
 
     source: str = ""
     digest: str = ""
-    scenes: int = 0
+    upto: int = 0
+    beyond: tuple[int, ...] = ()
     tally: Tally = msgspec.field(default_factory=Tally)
     seconds: float = 0.0
     finished: bool = False
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes are done."""
+        return self.upto + len(self.beyond)
 
     def start(self, command: StartReplay) -> ReplayStarted | None:
         """One file per database, because the command ids are made of its lines."""
@@ -130,10 +138,15 @@ class Ledger(Aggregate, key="replay_id"):
 
     def advance(self, command: Advance) -> ReplayAdvanced | None:
         """Only forward."""
-        if command.scenes < self.scenes or self.finished:
+        if self.finished or command.upto + len(command.beyond) < self.scenes:
             return None
         return ReplayAdvanced(
-            command.replay_id, command.scenes, command.tally, command.seconds, command.finished
+            command.replay_id,
+            command.upto,
+            command.beyond,
+            command.tally,
+            command.seconds,
+            command.finished,
         )
 
     def note(self, command: NoteUnreadableLine) -> None:
@@ -146,5 +159,5 @@ class Ledger(Aggregate, key="replay_id"):
 
     def advanced(self, event: ReplayAdvanced) -> None:
         """The newest entry counts."""
-        self.scenes, self.tally = event.scenes, event.tally
+        self.upto, self.beyond, self.tally = event.upto, event.beyond, event.tally
         self.seconds, self.finished = event.seconds, event.finished

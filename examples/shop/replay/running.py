@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from diptych import App, Command, Rejection
 from diptych.errors import DiptychError
@@ -20,15 +20,15 @@ from .rules import Scene, Script
 
 __all__ = ["Replay"]
 
-_SCENES_PER_ENTRY = 250
+_SCENES_PER_ENTRY = 100
 _ATTEMPTS = 8
 
 
 class Replay:
     """Plays a script through an application whose parts include Ledger.
 
-    `tally` holds the answers of the scenes that are done without a gap from the first on; `lines`
-    and `commands` count everything that was answered in this run.
+    `tally` holds the answers of all scenes that are done, in this run or an earlier one. `commands`
+    counts what was answered in this run, `lines` what was answered in all of them.
     """
 
     def __init__(self, app: App, script: Script, in_flight: int) -> None:
@@ -36,8 +36,8 @@ class Replay:
         self._script = script
         self._in_flight = in_flight
         self._scenes = [*script.catalogue, *script.invoices]
-        self._answered: dict[int, Tally] = {}
-        self._done = 0
+        self._upto = 0
+        self._beyond: set[int] = set()
         self._clock = app.environment.monotonic_s
         self._began = self._clock()
         self._seconds_before = 0.0
@@ -65,7 +65,7 @@ class Replay:
         source = self._script.source
         await self._app.dispatch(StartReplay(REPLAY, source.name, source.digest))
         ledger: Ledger = await self._app.load(Ledger, REPLAY)
-        self._done, self.tally = ledger.scenes, ledger.tally
+        self._upto, self._beyond, self.tally = ledger.upto, set(ledger.beyond), ledger.tally
         self._seconds_before, self.finished = ledger.seconds, ledger.finished
         self.continued = ledger.scenes > 0
         self.lines = self.tally.lines
@@ -79,12 +79,13 @@ class Replay:
         if self.finished:
             return
         opening = len(self._script.catalogue)
-        await self._play(range(self._done, opening))
-        await self._play(range(max(self._done, opening), len(self._scenes)))
+        await self._play(range(opening))
+        await self._play(range(opening, len(self._scenes)))
         await self._enter(finished=True)
         self.finished = True
 
-    async def _play(self, numbers: range) -> None:
+    async def _play(self, of_stage: range) -> None:
+        numbers = [one for one in of_stage if one >= self._upto and one not in self._beyond]
         stage = _Stage(self._scenes, numbers)
         try:
             async with asyncio.TaskGroup() as workers:
@@ -136,24 +137,27 @@ class Replay:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _close(self, number: int, tally: Tally) -> None:
-        self._answered[number] = tally
-        while self._done in self._answered:
-            self.tally.add(self._answered.pop(self._done))
-            self._done += 1
-            if self._done % _SCENES_PER_ENTRY == 0:
-                await self._enter()
+        self.tally.add(tally)
+        self._beyond.add(number)
+        while self._upto in self._beyond:
+            self._beyond.remove(self._upto)
+            self._upto += 1
+        if (self._upto + len(self._beyond)) % _SCENES_PER_ENTRY == 0:
+            await self._enter()
 
     async def _enter(self, *, finished: bool = False) -> None:
         # A copy, because others count on while this one waits to be written.
         tally = Tally()
         tally.add(self.tally)
-        await self._app.dispatch(Advance(REPLAY, self._done, tally, self.seconds, finished))
+        beyond = tuple(sorted(self._beyond))
+        entry = Advance(REPLAY, self._upto, beyond, tally, self.seconds, finished)
+        await self._app.dispatch(entry)
 
 
 class _Stage:
     """Which scene is next, while those before it in its chain are being played."""
 
-    def __init__(self, scenes: Sequence[Scene], numbers: range) -> None:
+    def __init__(self, scenes: Sequence[Scene], numbers: Iterable[int]) -> None:
         self._scenes = scenes
         self._coming = iter(numbers)
         self._waiting: dict[str, deque[int]] = {}

@@ -101,5 +101,4 @@ def _print(answer: Any) -> None:
     from diptych.cli.tables import answer_as_text, console, print_rich
 
     here = console()
-    shown = answer_as_text(answer, here.width if here.is_terminal else None)
-    print_rich(*(shown if isinstance(shown, list) else [shown]))
+    print_rich(*answer_as_text(answer, here.width if here.is_terminal else None))

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from diptych.cli.log_reading import as_facts
 from diptych.cli.output import print_line, printable
-from diptych.cli.tables import Column, cell, console, table
+from diptych.cli.tables import Column, cell, console, most_characters, table
 from diptych.environment import moment
 from diptych.messages.envelope import Metadata, StoredEvent
 
-__all__ = ["EventLines", "event_table"]
+__all__ = ["EventLines", "stream_of_events"]
 
-_POSITION_WIDTH = 9
+_NUMBER_WIDTH = 9
+_ROOM_FOR_A_TABLE = 110
 
 
 class EventLines:
@@ -33,22 +35,34 @@ class EventLines:
             print_line(_tabbed(event), flush=self._flush)
             return
         facts = as_facts(event)
-        head = Text(f"{_time(facts)}  ", style="dim")
-        head.append(printable(event.type), style="not dim green")
-        head.append(f"  {printable(event.stream)} v{event.version}", style="not dim cyan")
-        if facts["actor"]:
-            head.append(f"  by {printable(facts['actor'])}", style="not dim")
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(width=_POSITION_WIDTH, justify="right", style="bold")
-        grid.add_column(overflow="fold")
-        grid.add_row(Text(f"{event.position:,}"), head)
-        if facts["data"]:
-            grid.add_row("", _data(facts["data"]))
-        self._console.print(grid)
+        self._console.print(_block(f"{event.position:,}", facts, facts["stream"]))
 
 
-def event_table(events: Sequence[dict[str, Any]]) -> Table:
-    """The events of one stream."""
+def _block(number: str, facts: dict[str, Any], place: str) -> Table:
+    """Two lines or more: what happened where, and the data indented."""
+    head = Text(f"{_time(facts)}  ", style="dim")
+    head.append(printable(facts["type"]), style="not dim green")
+    head.append(f"  {printable(place)} v{facts['version']}", style="not dim cyan")
+    if facts["actor"]:
+        head.append(f"  by {printable(facts['actor'])}", style="not dim")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=_NUMBER_WIDTH, justify="right", style="bold")
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(number), head)
+    if facts["data"]:
+        grid.add_row("", _data(facts["data"]))
+    return grid
+
+
+def stream_of_events(events: Sequence[dict[str, Any]]) -> RenderableType:
+    """The events of one stream: a table where there is room for one."""
+    here = console()
+    if here.is_terminal and here.width < _ROOM_FOR_A_TABLE:
+        return Group(*(_block(f"{one['position']:,}", one, one["stream"]) for one in events))
+    return _event_table(events)
+
+
+def _event_table(events: Sequence[dict[str, Any]]) -> Table:
     acted = any(one["actor"] for one in events)
     columns = [
         Column("version", "right", style="bold"),
@@ -79,11 +93,11 @@ def _time(event: dict[str, Any]) -> str:
 def _data(data: Any) -> Text:
     """`account_id=a  amount=5`, names dim."""
     if not isinstance(data, dict):
-        return Text(cell(data))
+        return Text(cell(data, most_characters()))
     shown = Text(overflow="fold")
     for number, (name, value) in enumerate(data.items()):
         shown.append(f"{'  ' if number else ''}{printable(name)}=", style="dim")
-        shown.append(cell(value))
+        shown.append(cell(value, most_characters()))
     return shown
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diptych.cli.options import app_option, common_options
-from diptych.cli.output import counted, print_json
+from diptych.cli.output import counted, print_json, print_line
 
 if TYPE_CHECKING:
     from diptych.application import App
@@ -116,9 +116,9 @@ class JsonLines:
 
     def print(self, event: StoredEvent) -> None:
         """Print one event."""
-        from diptych.cli.log_reading import as_facts
+        from diptych.cli.log_reading import as_json_line
 
-        print_json(as_facts(event), flush=self._flush)
+        print_line(as_json_line(event), flush=self._flush)
 
 
 @events.command()
@@ -181,10 +181,10 @@ def _check_found(app: App, stream: str, version: int, at: int | None) -> None:
 def _print(found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from diptych.cli.event_lines import event_table
+    from diptych.cli.event_lines import stream_of_events
     from diptych.cli.tables import fields, print_rich
 
-    shown: list[Any] = [event_table(found["events"]), Text()]
+    shown: list[Any] = [stream_of_events(found["events"]), Text()]
     left = found["version"] - len(found["events"])
     if left:
         shown += [Text(f"{counted(left, 'earlier event')} not shown: --limit", style="dim"), Text()]

@@ -13,9 +13,12 @@ from diptych.events.condition import EventFilter
 from diptych.events.log import EventLog
 from diptych.messages.envelope import Metadata, StoredEvent
 
-__all__ = ["Selection", "as_facts", "last_events", "later_events", "new_events"]
+__all__ = ["Selection", "as_facts", "as_json_line", "last_events", "later_events", "new_events"]
 
 _PAGE = 1_000
+
+_encode = msgspec.json.Encoder().encode
+_decode_meta = msgspec.json.Decoder(Metadata).decode
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -105,9 +108,18 @@ async def _of_stream(
 
 
 def as_facts(event: StoredEvent) -> dict[str, Any]:
-    """An event as one JSON object."""
-    meta = msgspec.json.decode(event.meta, type=Metadata)
-    facts: dict[str, Any] = {
+    """An event as one object."""
+    return _facts(event, msgspec.json.decode(event.data))
+
+
+def as_json_line(event: StoredEvent) -> str:
+    """An event as one line of JSON; what was stored is not decoded for it."""
+    return _encode(_facts(event, msgspec.Raw(event.data))).decode()
+
+
+def _facts(event: StoredEvent, data: Any) -> dict[str, Any]:
+    meta = _decode_meta(event.meta)
+    return {
         "position": event.position,
         "stream": event.stream,
         "version": event.version,
@@ -119,6 +131,5 @@ def as_facts(event: StoredEvent) -> dict[str, Any]:
         "tenant": meta.tenant,
         "correlation_id": meta.correlation_id,
         "causation_id": meta.causation_id,
-        "data": msgspec.json.decode(event.data),
+        "data": data,
     }
-    return facts

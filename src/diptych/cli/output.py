@@ -27,9 +27,9 @@ def as_json(value: Any) -> str:
         return msgspec.json.encode(_without_surrogates(plain(value))).decode()
 
 
-def print_json(value: Any, *, flush: bool = True) -> None:
+def print_json(value: Any) -> None:
     """Print one line of JSON."""
-    print_line(as_json(value), flush=flush)
+    print_line(as_json(value))
 
 
 def print_line(text: str = "", *, flush: bool = True) -> None:

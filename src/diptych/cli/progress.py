@@ -87,11 +87,11 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `40 ms`, `1.5 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Seconds as people say them: `40 ms`, `1.5 s`, `45 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"

@@ -59,7 +59,7 @@ def _print(found: Verification, limit: int) -> None:
     if found.ok:
         print_line(f"ok: {compared}, no difference")
         return
-    from diptych.cli.tables import Column, print_rich, table
+    from diptych.cli.tables import Column, cell, most_characters, print_rich, table
 
     columns = [
         Column("projection"),
@@ -68,7 +68,11 @@ def _print(found: Verification, limit: int) -> None:
         Column("expected", fold=True),
     ]
     shown = found.differences[:limit]
-    rows = [(one.projection, one.key, one.kept, one.expected) for one in shown]
+    most = most_characters()
+    rows = [
+        (one.projection, one.key, cell(plain(one.kept), most), cell(plain(one.expected), most))
+        for one in shown
+    ]
     print_rich(table(columns, rows))
     left = len(found.differences) - len(shown)
     print_line()

@@ -50,6 +50,11 @@ class Decider(Generic[S]):
         snapshot_every: int | None = None,
         snapshot_version: int = 1,
     ) -> None:
+        if "-" in name or not name:
+            raise ConfigurationError(
+                f"{name!r} cannot name streams: a stream is called name-key, so a name must not be "
+                "empty or hold a dash."
+            )
         self.name = name
         self.key = key
         self.initial = initial

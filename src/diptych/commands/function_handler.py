@@ -8,10 +8,9 @@ from typing import Any
 from diptych.commands.envelope import CommandEnvelope, Done
 from diptych.commands.handler import MAX_ATTEMPTS, Tools
 from diptych.commands.repository import Repository
-from diptych.commands.unit_of_work import UnitOfWork
+from diptych.commands.unit_of_work import UnexpectedVersion, UnitOfWork
 from diptych.environment import Environment
 from diptych.errors import AppendConditionFailed, ConfigurationError, Rejection, VersionConflict
-from diptych.events.log import Append
 from diptych.messages.injection import FunctionSpec
 from diptych.messages.registry import Registry, place_of
 
@@ -65,6 +64,8 @@ class FunctionHandler:
         for attempt in range(MAX_ATTEMPTS):
             try:
                 return await self._attempt(envelope)
+            except UnexpectedVersion:
+                raise
             except (VersionConflict, AppendConditionFailed):
                 if attempt == MAX_ATTEMPTS - 1:
                     raise
@@ -81,18 +82,10 @@ class FunctionHandler:
             if self._spec.waits:
                 result = await result
         except Rejection as rejection:
-            return await self._reject(envelope, rejection)
+            return await work.reject(rejection)
         if result is not None:
             raise ConfigurationError(
                 f"{place_of(self._spec.function)} returned {result!r}. A command handler returns "
                 "nothing; it records events: await work.record(Order, key, OrderPlaced(...))."
             )
         return await work.commit()
-
-    async def _reject(self, envelope: CommandEnvelope, rejection: Rejection) -> Done:
-        record = self._tools.answers.record(envelope, rejection=rejection)
-        if record is not None:
-            done = await self._tools.log.append(Append(command=record))
-            if done.repeated is not None:
-                return await self._tools.answers.again(envelope, done.repeated)
-        raise rejection

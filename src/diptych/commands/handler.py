@@ -77,10 +77,14 @@ class Deciding:
     async def _attempt(self, stream: str, envelope: CommandEnvelope) -> Done:
         # 1. Load. The state is ours alone until it is put back.
         cached = self._tools.cache.take(stream)
+        if cached is not None and envelope.expected_version is not None:
+            cached = await self._repository.catch_up(stream, cached)
         held = cached or await self._repository.load(stream)
+        if envelope.expected_version not in (None, held.version):
+            return await self._unexpected(stream, held, envelope)
         # 2. Decide.
         try:
-            events = self._decide(stream, held, envelope)
+            events = self._decider.events_of(envelope.command, held.state)
         except Rejection:
             events = None
         if not events and cached is not None:
@@ -90,23 +94,24 @@ class Deciding:
             events = None
         if events is None:
             try:
-                events = self._decide(stream, held, envelope)
+                events = self._decider.events_of(envelope.command, held.state)
             except Rejection as rejection:
                 return await self._reject(stream, held, envelope, rejection)
         # 3. Append.
         return await self._append(stream, held, events, envelope)
 
-    def _decide(self, stream: str, held: Held, envelope: CommandEnvelope) -> tuple[Any, ...]:
-        expected = envelope.expected_version
-        if expected is not None and expected != held.version:
-            raise VersionConflict(
-                f"{stream} stands at version {held.version}, the command expected {expected}. Look "
-                "at it again and decide anew.",
-                stream=stream,
-                expected=expected,
-                actual=held.version,
-            )
-        return self._decider.events_of(envelope.command, held.state)
+    async def _unexpected(self, stream: str, held: Held, envelope: CommandEnvelope) -> Done:
+        # The stream may have left the expected version because of this very command.
+        first = await self._tools.answers.known(envelope)
+        if first is not None:
+            return await self._tools.answers.again(envelope, first)
+        raise VersionConflict(
+            f"{stream} stands at version {held.version}, the command expected "
+            f"{envelope.expected_version}. Look at it again and decide anew.",
+            stream=stream,
+            expected=envelope.expected_version,
+            actual=held.version,
+        )
 
     async def _reject(
         self, stream: str, held: Held, envelope: CommandEnvelope, rejection: Rejection

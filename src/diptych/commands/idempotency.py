@@ -22,7 +22,7 @@ __all__ = ["FirstAnswers", "digest_of"]
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A rejection as it is stored: the class by name, the sentence, and its facts."""
+    """A rejection as it is stored: its class by module and name, the sentence, and its facts."""
 
     type: str
     message: str
@@ -61,7 +61,7 @@ class FirstAnswers:
             return None
         refusal = None
         if rejection is not None:
-            refusal = Refusal(type(rejection).__name__, rejection.message, rejection.facts)
+            refusal = Refusal(_name_of(type(rejection)), rejection.message, rejection.facts)
         digest = digest_of(envelope.command, self._commands)
         return CommandRecord(envelope.command_id, digest, _encode(Answer(stream, version, refusal)))
 
@@ -102,17 +102,26 @@ def digest_of(command: Any, commands: Catalog) -> bytes:
 
 
 def _as_rejection(refusal: Refusal) -> Rejection:
-    cls = _named(Rejection, refusal.type) or Rejection
-    made = rebuild(cls, refusal.message, refusal.facts)
+    made = rebuild(_class_named(refusal.type), refusal.message, refusal.facts)
     assert isinstance(made, Rejection)  # noqa: S101  for the type checker
     return made
 
 
-def _named(cls: type[Rejection], name: str) -> type[Rejection] | None:
-    if cls.__name__ == name:
-        return cls
-    for child in cls.__subclasses__():
-        found = _named(child, name)
-        if found is not None:
-            return found
-    return None
+def _name_of(cls: type[Rejection]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _class_named(name: str) -> type[Rejection]:
+    """The class of this name; one that has moved since is known by its last name, if that is its
+    alone; else it is a plain Rejection."""
+    known = [Rejection, *_below(Rejection)]
+    exact = [cls for cls in known if _name_of(cls) == name]
+    last = name.rpartition(".")[2]
+    moved = [cls for cls in known if cls.__name__ == last]
+    if exact:
+        return exact[-1]
+    return moved[0] if len(moved) == 1 else Rejection
+
+
+def _below(cls: type[Rejection]) -> list[type[Rejection]]:
+    return [one for child in cls.__subclasses__() for one in (child, *_below(child))]

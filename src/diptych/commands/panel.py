@@ -15,7 +15,6 @@ from diptych.commands.idempotency import FirstAnswers
 from diptych.commands.recording import Recorder
 from diptych.commands.repository import (
     EventSourcedRepository,
-    Repository,
     StateStoredRepository,
 )
 from diptych.environment import Environment
@@ -61,7 +60,7 @@ class LeftPanel:
             environment,
             StateCache(options.cached_states),
         )
-        self._repositories: dict[Any, Repository] = {}
+        self._repositories: dict[Any, EventSourcedRepository] = {}
 
     def bind(self, deciders: Mapping[Any, Decider[Any]], owners: Owners) -> Dispatcher:
         """A dispatcher for these commands, whose deciders are listed under what the user gave."""
@@ -81,7 +80,7 @@ class LeftPanel:
         return Dispatcher(handlers, self._options.middleware)
 
     @property
-    def repositories(self) -> Sequence[Repository]:
+    def repositories(self) -> Sequence[EventSourcedRepository]:
         """One per decider."""
         return list(self._repositories.values())
 
@@ -96,15 +95,11 @@ class LeftPanel:
         stream = repository.decider.stream(key)
         if version is None:
             return (await repository.load(stream)).state
-        if not isinstance(repository, EventSourcedRepository):
-            raise ConfigurationError(
-                f"{repository.decider.name} is stored as state, older versions are not kept."
-            )
         return (await repository.load_at(stream, version)).state
 
-    def _repository(self, kind: Any, decider: Decider[Any]) -> Repository:
+    def _repository(self, kind: Any, decider: Decider[Any]) -> EventSourcedRepository:
         if kind in self._options.state_stored:
-            return StateStoredRepository(decider, self._log)
+            return StateStoredRepository(decider, self._log, self._registry)
         return EventSourcedRepository(decider, self._log, self._registry)
 
     def _function_handler(self, spec: FunctionSpec) -> FunctionHandler:

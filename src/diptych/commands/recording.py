@@ -29,10 +29,12 @@ class Recorder:
         """The events of one command.
 
         Without a correlation id the command begins a conversation of its own; without a command id
-        it gets one here, so that its events share a cause.
+        it gets one here, so that its events share a cause. Where the caller named the message that
+        led to the command, that is the cause: commands are not stored, so a chain of causes leads
+        from event to event.
         """
         new_id = self._environment.new_id
-        cause = envelope.command_id or new_id()
+        cause = envelope.causation_id or envelope.command_id or new_id()
         correlation = envelope.correlation_id or cause
         stored = []
         for event in events:

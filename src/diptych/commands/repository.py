@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from diptych.commands.decider import Decider
-from diptych.errors import StoreError
 from diptych.events.log import EventLog, Snapshot
 from diptych.messages.registry import Registry
 
@@ -42,17 +43,24 @@ class Repository(Protocol):
 class EventSourcedRepository:
     """State is the fold of the stream's events, from the newest usable snapshot on."""
 
-    def __init__(self, decider: Decider[Any], log: EventLog, registry: Registry) -> None:
+    def __init__(
+        self,
+        decider: Decider[Any],
+        log: EventLog,
+        registry: Registry,
+        snapshot_every: int | None = None,
+    ) -> None:
         self.decider = decider
         self._log = log
         self._registry = registry
-        if decider.snapshot_every is not None:
+        self._every = snapshot_every or decider.snapshot_every
+        if self._every is not None:
             self._encode, self._decode = decider.state_codec()
 
     async def load(self, stream: str) -> Held:
         """See Repository."""
         held = Held(self.decider.initial(), 0)
-        if self.decider.snapshot_every is not None:
+        if self._every is not None:
             held = await self._from_snapshot(stream) or held
         return await self.catch_up(stream, held)
 
@@ -82,8 +90,7 @@ class EventSourcedRepository:
 
     def snapshots(self, stream: str, before: int, held: Held) -> tuple[Snapshot, ...]:
         """See Repository."""
-        every = self.decider.snapshot_every
-        if every is None or before // every == held.version // every:
+        if self._every is None or before // self._every == held.version // self._every:
             return ()
         state = self._encode(held.state)
         return (Snapshot(stream, held.version, self.decider.snapshot_version, state),)
@@ -92,41 +99,18 @@ class EventSourcedRepository:
         found = await self._log.snapshot(stream)
         if found is None or found.schema != self.decider.snapshot_version:
             return None  # another shape: folding the events is always right
-        return Held(self._decode(found.state), found.version)
+        try:
+            return Held(self._decode(found.state), found.version)
+        except (msgspec.DecodeError, TypeError, ValueError):
+            return None  # its shape changed and nobody said so: likewise
 
 
-class StateStoredRepository:
-    """State is stored whole with every append; its events are for the other panel only."""
+class StateStoredRepository(EventSourcedRepository):
+    """State is stored whole with every append, and loaded whole.
 
-    def __init__(self, decider: Decider[Any], log: EventLog) -> None:
-        self.decider = decider
-        self._log = log
-        self._encode, self._decode = decider.state_codec()
+    The events of the same append are for the other panel, and for what was recorded before the
+    state was stored (or in another shape): then the state is folded from them once more.
+    """
 
-    async def load(self, stream: str) -> Held:
-        """See Repository. Raises StoreError when the stored state has another shape."""
-        found = await self._log.snapshot(stream)
-        if found is None:
-            return Held(self.decider.initial(), 0)
-        if found.schema != self.decider.snapshot_version:
-            raise StoreError(
-                f"the state of {stream} is stored in shape {found.schema}, this code has shape "
-                f"{self.decider.snapshot_version}. Bring it over, or store {self.decider.name} as "
-                "events: its events are all in the log.",
-                stream=stream,
-            )
-        return Held(self._decode(found.state), found.version)
-
-    async def catch_up(self, stream: str, held: Held) -> Held:
-        """See Repository."""
-        now = await self._log.snapshot(stream)
-        if now is None or now.version == held.version:
-            return held
-        return await self.load(stream)
-
-    def snapshots(self, stream: str, before: int, held: Held) -> tuple[Snapshot, ...]:
-        """See Repository."""
-        if held.version == before:
-            return ()
-        state = self._encode(held.state)
-        return (Snapshot(stream, held.version, self.decider.snapshot_version, state),)
+    def __init__(self, decider: Decider[Any], log: EventLog, registry: Registry) -> None:
+        super().__init__(decider, log, registry, snapshot_every=1)

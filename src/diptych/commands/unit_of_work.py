@@ -9,7 +9,7 @@ from diptych.commands.decider import Decider
 from diptych.commands.envelope import CommandEnvelope, Done
 from diptych.commands.handler import Tools
 from diptych.commands.repository import Held, Repository
-from diptych.errors import ConfigurationError
+from diptych.errors import ConfigurationError, Rejection, VersionConflict
 from diptych.events.condition import AppendCondition, EventFilter
 from diptych.events.log import Append, Snapshot, StreamAppend
 from diptych.events.token import Token
@@ -21,10 +21,14 @@ __all__ = ["UnitOfWork"]
 _PAGE = 1_000
 
 
+class UnexpectedVersion(VersionConflict):
+    """The caller expected another version; deciding again would not help."""
+
+
 class UnitOfWork:
     """What a function handler loads, looks at and records; committed when the handler returns.
 
-    Everything it loaded must still stand where it stood, or the append fails and the handler is
+    A caller's expected version is that of the first stream it loads. Everything it loaded must still stand where it stood, or the append fails and the handler is
     called again. So a handler may be called more than once: let it do nothing to the outside.
     """
 
@@ -99,26 +103,66 @@ class UnitOfWork:
                 if not stream:
                     stream, version = name, after.version
         record = tools.answers.record(envelope, stream, version)
-        if not events and record is None:
+        if not events and record is None and not self._of_many_moments:
             return Done(Token(tools.log.identity, 0, stream, version))
-        condition = AppendCondition(tuple(self._filters), self._seen) if self._filters else None
         done = await tools.log.append(
-            Append(tuple(streams), condition, tuple(snapshots), record, tools.environment.time_us())
+            Append(
+                tuple(streams),
+                self._condition(),
+                tuple(snapshots),
+                record,
+                tools.environment.time_us(),
+            )
         )
         if done.repeated is not None:
             return await tools.answers.again(envelope, done.repeated)
         token = Token(tools.log.identity, done.last, stream, version)
         return Done(token, tuple(events), stream, version)
 
+    async def reject(self, rejection: Rejection) -> Done:
+        """Confirm that what was loaded still stands, then raise `rejection` (or its first answer).
+
+        Raises VersionConflict or AppendConditionFailed when it does not: then the handler was
+        refused by a world that never was, and must look again.
+        """
+        record = self._tools.answers.record(self.envelope, rejection=rejection)
+        if record is not None or self._of_many_moments:
+            seen = tuple(StreamAppend(n, h.version, ()) for n, h in self._loaded.items())
+            done = await self._tools.log.append(Append(seen, self._condition(), command=record))
+            if done.repeated is not None:
+                return await self._tools.answers.again(self.envelope, done.repeated)
+        raise rejection
+
+    @property
+    def _of_many_moments(self) -> bool:
+        # One stream is read in one moment; several may never have stood so together.
+        return len(self._loaded) + len(self._filters) > 1
+
+    def _condition(self) -> AppendCondition | None:
+        return AppendCondition(tuple(self._filters), self._seen) if self._filters else None
+
     async def _hold(self, kind: Any, key: object) -> tuple[str, Held]:
         repository = self._repository(kind)
         stream = repository.decider.stream(key)
         if stream not in self._loaded:
             held = await repository.load(stream)
+            self._check_expected(stream, held)
             self._owner[stream] = repository
             self._loaded[stream] = held
             self._recorded[stream] = []
         return stream, self._after(stream)
+
+    def _check_expected(self, stream: str, held: Held) -> None:
+        expected = self.envelope.expected_version
+        if self._loaded or expected in (None, held.version):
+            return  # the expected version is that of the first stream
+        raise UnexpectedVersion(
+            f"{stream} stands at version {held.version}, the command expected {expected}. Look at "
+            "it again and decide anew.",
+            stream=stream,
+            expected=expected,
+            actual=held.version,
+        )
 
     def _repository(self, kind: Any) -> Repository:
         try:

@@ -86,4 +86,6 @@ _NOT_MESSAGES = (
 
 def is_message(annotation: Any) -> bool:
     """Whether an annotation could be a message class: a class of data, not a built-in."""
-    return isinstance(annotation, type) and annotation not in _NOT_MESSAGES
+    return (
+        isinstance(annotation, type) and annotation is not Any and annotation not in _NOT_MESSAGES
+    )

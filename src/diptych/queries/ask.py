@@ -64,7 +64,7 @@ class Asker:
         if after is not None and after.position:
             behind = await self._behind(handler, after, within_s)
             if behind is not None and on_stale == "error":
-                raise self._stale(behind, after, within_s)
+                raise await self._stale(behind, after, within_s)
             if behind is not None and on_stale == "write_model":
                 return await handler.answer(query, self._unseen)
         return await handler.answer(query)
@@ -84,7 +84,7 @@ class Asker:
                 return source
         return None
 
-    def _stale(self, source: Source, after: Token, within_s: float) -> StaleRead:
+    async def _stale(self, source: Source, after: Token, within_s: float) -> StaleRead:
         name, why = source.plan.name, self._freshness.why(source)
         return StaleRead(
             f"{name} did not reach position {after.position} within {within_s:g} s"
@@ -92,6 +92,7 @@ class Asker:
             "'write_model'.",
             projection=name,
             wanted=after.position,
+            reached=(await source.store.checkpoint(name)).position,
             within_s=within_s,
             why=why,
         )

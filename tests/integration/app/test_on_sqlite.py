@@ -43,9 +43,7 @@ class GetTurnover(Query[list[dict[str, Any]]]):
 
 
 async def get_turnover(query: GetTurnover, sql: SqlReader[Turnover]) -> list[dict[str, Any]]:
-    return await sql.select(
-        "SELECT * FROM turnover WHERE moved >= ? ORDER BY account", query.least
-    )
+    return await sql.select("SELECT * FROM turnover WHERE moved >= ? ORDER BY account", query.least)
 
 
 PARTS = [*BANK, Turnover, get_turnover]
@@ -196,9 +194,11 @@ async def test_a_changed_projection_waits_until_it_is_rebuilt(url):
         with pytest.raises(StaleRead, match="Rebuild it"):
             await app.ask(GetBalance("a"), after=done.token)
         assert await app.ask(GetBalance("a")) == Balance("a", 5)
+    changed = doubled(2)
+    inline = App("bank", [Account, changed, *BANK[2:]], write=url, inline=[changed])
     with pytest.raises(ConfigurationError, match="cannot take part"):
-        changed = doubled(2)
-        await App("bank", [Account, changed, *BANK[2:]], write=url, inline=[changed]).open()
+        await inline.open()
+    await inline.close()
     rebuilding = App("bank", [Account, doubled(2), *BANK[2:]], write=url)
     await rebuilding.open(projections=False)
     await rebuilding.rebuild("doubled")

@@ -186,3 +186,23 @@ def test_check_finds_events_that_nobody_knows(diptych, deposits, folder):
     shown = diptych("events", "show", "Account-a", "--app", "otherapp")
     assert shown.returncode == 0
     assert "no state: no message type is called 'Deposited'" in shown.stdout
+
+
+def test_the_demo_replays_verifies_and_continues(diptych, folder):
+    done = diptych("demo", "--sample", "--database", "demo.db", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["verified"]
+    assert report["lines"] > 1_000
+    again = json.loads(diptych("demo", "--sample", "--database", "demo.db", "--json").stdout)
+    assert again["finished_before"]
+    assert again["commands"] == report["commands"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x1f\x8b\x08broken", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("name", ["lines.csv", "lines.csv.gz"])
+def test_a_demo_of_what_holds_no_order_lines_is_our_users_mistake(diptych, folder, content, name):
+    (folder / name).write_bytes(content)
+    done = diptych("demo", "--data", name, "--database", "demo.db", "--json")
+    assert done.returncode == 3
+    assert "cannot be replayed" in json.loads(done.stdout)["error"]["message"]

@@ -214,7 +214,7 @@ def test_stored_as_state_or_as_events_gives_the_same_answers(todo, cached_states
             found += [await app.load(Account, key) for key in "ab"]
             return found
 
-    as_events = run_seeded(lambda world: answers(world), 1)
+    as_events = run_seeded(answers, 1)
     as_state = run_seeded(lambda world: answers(world, state_stored=[Account]), 1)
     assert as_state == as_events
 
@@ -249,9 +249,7 @@ async def test_what_was_stored_as_events_can_be_stored_as_state_from_now_on(on_o
 
 
 def snapping(every: int, version: int) -> type[Aggregate]:
-    class Counter(
-        Aggregate, key="account_id", snapshot_every=every, snapshot_version=version
-    ):
+    class Counter(Aggregate, key="account_id", snapshot_every=every, snapshot_version=version):
         balance: int = 0
 
         def deposit(self, command: Deposit) -> list[Deposited]:

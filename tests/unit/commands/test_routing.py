@@ -17,7 +17,16 @@ from banking import (
     transfer,
 )
 
-from diptych import Aggregate, App, Command, CommandEnvelope, Decider, Environment, Event, UnitOfWork
+from diptych import (
+    Aggregate,
+    App,
+    Command,
+    CommandEnvelope,
+    Decider,
+    Environment,
+    Event,
+    UnitOfWork,
+)
 from diptych.errors import (
     ConfigurationError,
     InvalidMessage,

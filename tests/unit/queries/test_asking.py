@@ -1,6 +1,5 @@
 """Asking: routing, readers, tokens, waiting, and answers folded on the spot."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -27,17 +26,14 @@ from diptych import (
     Sql,
     SqlProjection,
     SqlReader,
-    Token,
     UnitOfWork,
 )
 from diptych.errors import (
     ConfigurationError,
     ForeignToken,
-    InvalidMessage,
     NoHandler,
     StaleRead,
 )
-from diptych.queries.wait import Arrivals
 
 
 class All(Query[list[Balance]]):
@@ -167,7 +163,9 @@ async def test_a_token_of_nothing_changed_waits_for_nothing():
 async def test_a_read_that_waited_in_vain_says_who_is_behind():
     app = await held_up()
     done = await app.dispatch(Deposit("a", 1))
-    with pytest.raises(StaleRead, match="balances did not reach position 1 within 0.01 s") as failed:
+    with pytest.raises(
+        StaleRead, match=r"balances did not reach position 1 within 0\.01 s"
+    ) as failed:
         await app.ask(GetBalance("a"), after=done.token, within_s=0.01)
     assert (failed.value.projection, failed.value.wanted) == ("balances", 1)
     assert "does not run in this process" in failed.value.why
@@ -368,69 +366,3 @@ def test_own_sql_needs_a_store_that_has_sql():
     async def sums(query: Count, reader: SqlReader[Sums]) -> int: ...
 
     assert "which memory:// does not have" in refused(Account, Sums, sums)
-
-
-# -- tokens ----------------------------------------------------------------------------------------
-
-
-def test_a_token_travels_as_text():
-    token = Token("log-1", 12, "Account-ä", 3)
-    assert Token.parse(str(token)) == token
-    assert "=" not in str(token)
-
-
-@pytest.mark.parametrize("text", ["", "x", "ä", "e30", "bnVsbA", "W10", "=" * 5, "a b", "A" * 9999])
-def test_what_is_no_token_is_refused(text):
-    with pytest.raises(InvalidMessage, match="is not a token"):
-        Token.parse(text)
-
-
-def test_merged_tokens_wait_for_both():
-    low, high = Token("log", 3, "a", 1), Token("log", 5, "b", 2)
-    assert low.merge(high) is high
-    assert high.merge(low) is high
-    with pytest.raises(ForeignToken):
-        low.merge(Token("other", 1))
-
-
-# -- arrivals --------------------------------------------------------------------------------------
-
-
-async def test_everybody_who_waited_for_no_more_is_woken():
-    arrivals = Arrivals()
-    waits = [asyncio.create_task(arrivals.wait("p", n, 5)) for n in (3, 1, 2, 9)]
-    await asyncio.sleep(0)
-    assert arrivals.anybody_waiting()
-    arrivals.arrive("p", 3)
-    assert await asyncio.gather(*waits[:3]) == [True, True, True]
-    arrivals.stop("p", "it broke")
-    assert await waits[3] is False
-    assert arrivals.trouble("p") == "it broke"
-    assert await arrivals.wait("p", 9, 5) is False
-    arrivals.arrive("p", 9)
-    assert arrivals.trouble("p") == ""
-    assert await arrivals.wait("p", 9, 5) is True
-    assert not arrivals.anybody_waiting()
-
-
-async def test_who_gives_up_or_is_cancelled_leaves_nothing_behind():
-    arrivals = Arrivals()
-    assert await arrivals.wait("p", 1, 0) is False
-    assert await arrivals.wait("p", 1, 0.001) is False
-    task = asyncio.create_task(arrivals.wait("p", 1, 60))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert not arrivals.anybody_waiting()
-
-
-async def test_a_runner_is_told_when_somebody_begins_to_wait():
-    arrivals, hurry = Arrivals(), asyncio.Event()
-    arrivals.call_when_waiting(hurry)
-    task = asyncio.create_task(arrivals.wait("p", 1, 5))
-    await hurry.wait()
-    arrivals.arrive("p", 1)
-    assert await task
-
-

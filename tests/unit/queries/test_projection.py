@@ -263,7 +263,10 @@ def test_a_key_function_that_returns_no_keys_fails_on_its_event(keys):
 def test_the_fingerprint_changes_with_shape_and_version_only():
     def projection(version: int = 1, **fields: Any) -> str:
         model: Any = type(ReadModel)(
-            "Made", (ReadModel,), {"__annotations__": {"account_id": str, **fields}}, key="account_id"
+            "Made",
+            (ReadModel,),
+            {"__annotations__": {"account_id": str, **fields}},
+            key="account_id",
         )
 
         class Fills(Projection[model], version=version):  # type: ignore[valid-type]
@@ -304,5 +307,3 @@ def test_any_split_into_batches_gives_what_one_by_one_gives(history):
         for key in change.deleted:
             one_by_one.pop(key, None)
     scenario(Ending).given(*history).then(*one_by_one.values())
-
-

@@ -12,7 +12,6 @@ from diptych.environment import Environment
 from diptych.errors import (
     CheckpointMoved,
     LogRestored,
-    ProjectionFailed,
     StaleRead,
     StoreUnavailable,
 )
@@ -343,41 +342,6 @@ def test_the_pause_after_a_failure_begins_short_again_after_a_success():
 
     for_each_seed(main, range(1))
     assert pauses[7] < 0.1, "the first pause of the second outage"
-
-
-async def test_an_inline_projection_that_fails_refuses_the_command():
-    async with App("bank", [Account, Failing, Watching], inline=[Failing]) as app:
-        await app.dispatch(Deposit("a", 1))
-        with pytest.raises(ProjectionFailed, match="ValueError"):
-            await app.dispatch(Deposit("a", 13))
-        assert await app.log.head() == 1
-        await app.dispatch(Deposit("a", 2))
-        assert await rows_of(app, Failing, "a") == Balance("a", 3)
-        await app.settle()
-        assert (await rows_of(app, Watching, "all")).positions == [1, 2]
-
-
-async def test_inline_and_asynchronous_give_the_same_rows():
-    found = []
-    for inline in ([], [Balances], [Balances, Watching]):
-        async with App("bank", [*BANK, Watching], inline=inline) as app:
-            for number in range(20):
-                await app.dispatch(Deposit(f"a{number % 3}", number))
-            if Balances in inline:
-                assert await rows_of(app, Balances, "a0") is not None
-            await app.settle()
-            rows = [await rows_of(app, Balances, f"a{n}") for n in range(3)]
-            found.append((rows, await rows_of(app, Watching, "all")))
-    assert found[0] == found[1] == found[2]
-
-
-async def test_an_inline_projection_is_never_behind():
-    async with App("bank", BANK, inline=[Balances]) as app:
-        for amount in range(1, 10):
-            done = await app.dispatch(Deposit("a", 1))
-            answer = await app.ask(GetBalance("a"), after=done.token, within_s=0)
-            assert answer == Balance("a", amount)
-        assert (await states_of(app))["balances"] == ("inline", 9)
 
 
 async def test_a_checkpoint_that_moved_fences_the_slower_runner():

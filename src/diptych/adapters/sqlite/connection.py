@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import apsw
 
+from diptych.adapters.sqlite.statements import all_rows
 from diptych.adapters.sqlite.url import Location
 from diptych.errors import ConfigurationError
 
@@ -35,17 +37,12 @@ def connect_writing(location: Location) -> apsw.Connection:
     refuse_unsafe_sqlite()
     connection = apsw.Connection(location.path, statementcachesize=200)
     try:
-        _patiently(connection, "PRAGMA journal_mode = WAL", location.busy_timeout_s)
+        _use_wal(connection, location)
         _set(
             connection,
-            # Locks are waited for by whoever knows how long: see transaction.py.
-            "busy_timeout = 0",
+            location,
             f"synchronous = {location.synchronous}",
-            # Checkpoints happen when wal.py says so, never within somebody's commit.
-            "wal_autocheckpoint = 0",
             f"journal_size_limit = {16 << 20}",
-            f"cache_size = {-16 << 10}",
-            "foreign_keys = ON",
         )
     except BaseException:
         connection.close()
@@ -54,18 +51,16 @@ def connect_writing(location: Location) -> apsw.Connection:
 
 
 def connect_reading(location: Location) -> apsw.Connection:
-    """A connection that cannot write. The file must exist."""
+    """A connection that cannot write. The file must exist. Blocks while the file is locked."""
     # WAL readers write to the -shm file, so this cannot be SQLITE_OPEN_READONLY.
     connection = apsw.Connection(
         location.path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200
     )
-    _set(
-        connection,
-        "busy_timeout = 0",
-        "wal_autocheckpoint = 0",
-        f"cache_size = {-16 << 10}",
-        "query_only = ON",
-    )
+    try:
+        _set(connection, location, "query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
     connection.authorizer = _only_reading
     return connection
 
@@ -86,20 +81,34 @@ def _only_reading(action: int, first: str | None, *_: str | None) -> int:
     return apsw.SQLITE_OK if action in _READING or harmless else apsw.SQLITE_DENY
 
 
-def _set(connection: apsw.Connection, *pragmas: str) -> None:
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+def _use_wal(connection: apsw.Connection, location: Location) -> None:
+    ((mode,),) = _patiently(connection, "PRAGMA journal_mode = WAL", location.busy_timeout_s)
+    if mode != "wal":
+        raise ConfigurationError(
+            f"{location.path} cannot be used in WAL mode (SQLite says {mode!r}). Put it on a local "
+            "disk: network file systems cannot share memory between processes."
+        )
 
 
-def _patiently(connection: apsw.Connection, statement: str, seconds: float) -> None:
+def _set(connection: apsw.Connection, location: Location, *pragmas: str) -> None:
+    for pragma in (
+        # Locks are waited for by whoever knows how long; see transaction.py and reader.py.
+        "busy_timeout = 0",
+        # Checkpoints happen when wal.py says so, never within somebody's commit.
+        "wal_autocheckpoint = 0",
+        f"cache_size = {-16 << 10}",
+        *pragmas,
+    ):
+        _patiently(connection, f"PRAGMA {pragma}", location.busy_timeout_s)
+
+
+def _patiently(connection: apsw.Connection, statement: str, seconds: float) -> list[Any]:
     """Run a statement, again and again while the file is locked."""
     until = time.monotonic() + seconds
     while True:
         try:
-            connection.execute(statement).fetchall()
+            return all_rows(connection, statement)
         except apsw.BusyError:
             if time.monotonic() >= until:
                 raise
             time.sleep(0.005)
-        else:
-            return

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import apsw
 
-from diptych.adapters.sqlite.connection import connect_writing
+from diptych.adapters.sqlite.connection import connect_reading, connect_writing
 from diptych.adapters.sqlite.errors import translate
 from diptych.adapters.sqlite.head import HeadWatch
 from diptych.adapters.sqlite.jobs import WorkJob
@@ -30,7 +30,7 @@ _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SqliteDa
 
 
 class SqliteDatabase:
-    """A writer, a reader and a watch over the head of one file.
+    """A writer and a reader of one file, and those who want to know when its log grows.
 
     A log and read stores on the same file share one, so that their writes commit in one transaction
     with one sync of the disk. Event loops share nothing: two of them are to SQLite what two
@@ -39,13 +39,14 @@ class SqliteDatabase:
 
     writer: Writer
     reader: Reader
-    heads: HeadWatch
     connection: apsw.Connection
 
     def __init__(self, location: Location) -> None:
         self.location = location
+        self.loop = asyncio.get_running_loop()
         self._users = 0
         self._changing = asyncio.Lock()
+        self._watches: list[HeadWatch] = []
 
     @staticmethod
     async def share(location: Location) -> SqliteDatabase:
@@ -70,10 +71,15 @@ class SqliteDatabase:
         return database
 
     async def release(self) -> None:
-        """Close everything if nobody else uses it. What was submitted is finished first."""
-        if self._forget():
+        """Finish what was submitted, and close everything if nobody else uses it."""
+        if self.loop.is_closed():
+            # Nobody closed us while it ran. Whatever was submitted has committed or never will.
+            self.writer.abandon()
+        elif self._forget():
             async with self._changing:
                 await self._close()
+        else:
+            await self.write(lambda _: None, size=0)
 
     async def write(
         self,
@@ -85,11 +91,22 @@ class SqliteDatabase:
         result: T = await self.writer.commit(WorkJob(write, check, size))
         return result
 
+    def watch(self) -> HeadWatch:
+        """A new watch over the head of the log; give it to `unwatch` in the end."""
+        watch = HeadWatch(self._head_now, self.location.path)
+        self._watches.append(watch)
+        return watch
+
+    def unwatch(self, watch: HeadWatch) -> None:
+        """Close a watch: all who wait get StoreUnavailable."""
+        self._watches.remove(watch)
+        watch.close()
+
     def _forget(self) -> bool:
         self._users -= 1
         if self._users:
             return False
-        databases = _shared.get(asyncio.get_running_loop(), {})
+        databases = _shared.get(self.loop, {})
         if databases.get(self.location.path) is self:
             del databases[self.location.path]
         return True
@@ -98,15 +115,18 @@ class SqliteDatabase:
         nudge = Nudge()
         try:
             self.connection = await asyncio.to_thread(connect_writing, self.location)
-            self.reader = Reader(self.location, nudge)
+            try:
+                reading = await asyncio.to_thread(connect_reading, self.location)
+            except BaseException:
+                self.connection.close()
+                raise
         except apsw.Error as error:
             raise translate(error, self.location.path) from error
-        self.heads = HeadWatch(self._head_now, self.location.path)
-        self.writer = Writer(self.connection, self.location, self.heads.moved, nudge)
+        self.reader = Reader(reading, self.location, nudge)
+        self.writer = Writer(self.connection, self.location, self._head_moved, nudge)
 
     async def _close(self) -> None:
         await self.writer.close()
-        self.heads.close()
         await self.reader.close()
         # The last connection of the last process moves the WAL into the database and removes it.
         await asyncio.to_thread(self.connection.close)
@@ -114,3 +134,7 @@ class SqliteDatabase:
     def _head_now(self) -> int:
         head: int = self.reader.now(sql("select_head"), ())[0][0]
         return head
+
+    def _head_moved(self, head: int) -> None:
+        for watch in self._watches:
+            watch.moved(head)

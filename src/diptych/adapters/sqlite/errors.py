@@ -12,7 +12,7 @@ from diptych.errors import (
     StoreUnavailable,
 )
 
-__all__ = ["hits_everyone", "translate"]
+__all__ = ["hits_everyone", "translate", "unknown"]
 
 _BUSY = (apsw.BusyError, apsw.LockedError)
 _REFUSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
@@ -22,41 +22,53 @@ _MEANINGS: tuple[tuple[tuple[type[apsw.Error], ...], type[DiptychError], str], .
     (
         _BUSY,
         StoreUnavailable,
-        "{path} is locked by another process, longer than we were told to wait; nothing was "
-        "written. Find the process that holds it (a shell with an open transaction, a backup), let "
-        "it finish, and try again; or wait longer: ?busy_timeout_s=60.",
+        (
+            "{path} is locked by another process, longer than we were told to wait; nothing was "
+            "written. Find the process that holds it (a shell with an open transaction, a backup), "
+            "let it finish, and try again; or wait longer: ?busy_timeout_s=60."
+        ),
     ),
     (
         (apsw.FullError,),
         StoreUnavailable,
-        "the disk of {path} is full; nothing was written. Free some space and try again: no "
-        "restart is needed.",
+        (
+            "the disk of {path} is full; nothing was written. Free some space and try again: no "
+            "restart is needed."
+        ),
     ),
     (
         _REFUSED,
         StoreUnavailable,
-        "{path} cannot be opened or written ({error}); nothing was written. This process must be "
-        "allowed to read and write the file, its -wal and -shm neighbours, and its folder, which "
-        "must exist.",
+        (
+            "{path} cannot be opened or written ({error}); nothing was written. This process must "
+            "be allowed to read and write the file, its -wal and -shm neighbours, and its folder, "
+            "which must exist."
+        ),
     ),
     (
         _BROKEN,
         StoreError,
-        "{path} is not an SQLite database or is damaged ({error}). Check the path; otherwise keep "
-        "a copy and restore a backup, or see `.recover` of the sqlite3 shell.",
+        (
+            "{path} is not an SQLite database or is damaged ({error}). Check the path; otherwise "
+            "keep a copy and restore a backup, or see `.recover` of the sqlite3 shell."
+        ),
     ),
     (
         (apsw.IOError,),
         StoreUnavailable,
-        "{path} cannot be read or written ({error}); nothing was written. Look at the disk and the "
-        "space left on it, then try again.",
+        (
+            "{path} cannot be read or written ({error}); nothing was written. Look at the disk and "
+            "the space left on it, then try again."
+        ),
     ),
     (
         # Only our own authorizer says this, on connections that read.
         (apsw.AuthError,),
         ConfigurationError,
-        "only reading statements are allowed here, and nothing was written to {path}. Write with "
-        "commands, and to read models with projections.",
+        (
+            "only reading statements are allowed here, and nothing was written to {path}. Write "
+            "with commands, and to read models with projections."
+        ),
     ),
     (
         (apsw.Error,),
@@ -71,31 +83,30 @@ def hits_everyone(error: BaseException) -> bool:
     return isinstance(error, (*_BUSY, *_REFUSED, *_BROKEN, apsw.IOError, apsw.NoMemError))
 
 
-def translate(error: BaseException, path: str, *, committing: bool = False) -> BaseException:
+def translate(error: BaseException, path: str) -> BaseException:
     """The error to raise instead of `error`, which becomes its cause.
 
-    `committing` says that COMMIT was under way. What is not SQLite's comes back as it is.
+    What is not SQLite's comes back as it is.
     """
     if isinstance(error, StopIteration):  # a future cannot carry one
         return RuntimeError(f"StopIteration while writing to {path}: {error}")
     if not isinstance(error, apsw.Error):
         return error
-    meant = _unknown(error, path) if committing else None
-    if meant is None:
-        meant = next(
-            meaning(text.format(path=path, error=error))
-            for kinds, meaning, text in _MEANINGS
-            if isinstance(error, kinds)
-        )
+    meant = next(
+        meaning(text.format(path=path, error=error))
+        for kinds, meaning, text in _MEANINGS
+        if isinstance(error, kinds)
+    )
     meant.__cause__ = error
     return meant
 
 
-def _unknown(error: apsw.Error, path: str) -> DiptychError | None:
-    if not isinstance(error, apsw.IOError):
-        return None
-    return OutcomeUnknown(
+def unknown(error: apsw.IOError, path: str, command_id: str | None) -> OutcomeUnknown:
+    """What to raise when COMMIT itself failed to reach the disk."""
+    meant = OutcomeUnknown(
         f"committing to {path} failed half-way ({error}): it happened or it did not. Look at the "
         "disk, then try again with the same command id to learn which.",
-        command_id=None,
+        command_id=command_id,
     )
+    meant.__cause__ = error
+    return meant

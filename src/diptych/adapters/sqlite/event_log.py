@@ -7,6 +7,7 @@ import os
 import time
 
 from diptych.adapters.sqlite.database import SqliteDatabase
+from diptych.adapters.sqlite.head import HeadWatch
 from diptych.adapters.sqlite.jobs import AppendJob
 from diptych.adapters.sqlite.log_tables import make_log_tables
 from diptych.adapters.sqlite.matching import positions_matching
@@ -46,6 +47,7 @@ class SqliteEventLog:
         self._participants: list[Participant] = []
         self._database: SqliteDatabase | None = None
         self._identity = ""
+        self._watch: HeadWatch
 
     @property
     def identity(self) -> str:
@@ -63,23 +65,30 @@ class SqliteEventLog:
         else's tables.
         """
         if self._database is not None:
-            return
+            if not self._database.loop.is_closed():
+                return
+            await self.close()
+        identity, now_us = self._environment.new_id(), self._environment.time_us()
         database = await SqliteDatabase.share(self._location)
         try:
             self._identity = await database.write(
                 lambda connection: make_log_tables(
-                    connection, self._location.path, self._environment
+                    connection, self._location.path, identity, now_us
                 )
             )
         except BaseException:
             await database.release()
             raise
-        self._database = database
+        self._database, self._watch = database, database.watch()
 
     async def close(self) -> None:
-        """Finish what was accepted, then let go of everything. Calling again does nothing."""
+        """Finish what was accepted, then let go of everything; those who wait are told.
+
+        Calling again does nothing.
+        """
         database, self._database = self._database, None
         if database is not None:
+            database.unwatch(self._watch)
             await database.release()
 
     def join(self, participant: Participant) -> None:
@@ -126,8 +135,7 @@ class SqliteEventLog:
         head = await self.head()
         if head > after:
             return head
-        database = self._database or self._not_open()
-        return await database.heads.add(after)
+        return await self._watch.add(after)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """The snapshot of a stream, if there is one."""

@@ -6,7 +6,6 @@ import apsw
 import msgspec
 
 from diptych.adapters.sqlite.statements import all_rows, sql
-from diptych.environment import Environment
 from diptych.errors import ConfigurationError, SchemaTooNew
 
 __all__ = ["SCHEMA_VERSION", "make_log_tables"]
@@ -16,8 +15,10 @@ _TABLES = ("events", "streams", "event_tags", "commands", "snapshots", "events_r
 _OTHERS = ("events_never_change", "events_never_vanish")
 
 
-def make_log_tables(connection: apsw.Connection, path: str, environment: Environment) -> str:
-    """The log's identity. Runs under the write lock, so two processes cannot both make the tables.
+def make_log_tables(connection: apsw.Connection, path: str, identity: str, now_us: int) -> str:
+    """The log's identity; `identity` when it is new.
+
+    Runs under the write lock, so two processes cannot both make the tables.
 
     Raises SchemaTooNew, and ConfigurationError when somebody else's tables are in the way.
     """
@@ -30,10 +31,9 @@ def make_log_tables(connection: apsw.Connection, path: str, environment: Environ
             f"{path} has a table {min(taken)!r} that is not diptych's. Give the log a file of its "
             "own."
         )
-    identity = environment.new_id()
     for name in ("log", *_TABLES, *_OTHERS):
         connection.execute(sql(f"create_{name}"))
-    connection.execute(sql("insert_log"), (identity, SCHEMA_VERSION, environment.time_us()))
+    connection.execute(sql("insert_log"), (identity, SCHEMA_VERSION, now_us))
     return identity
 
 

@@ -75,6 +75,8 @@ class SqliteReadStore:
         Raises SchemaTooNew, StoreUnavailable, and ConfigurationError for names that are taken.
         """
         projections = [described(spec) for spec in tables]
+        if self._database is not None and self._database.loop.is_closed():
+            await self.close()
         database = self._database or await SqliteDatabase.share(self._location)
         try:
             await database.write(partial(_make_tables, self._location.path, projections))

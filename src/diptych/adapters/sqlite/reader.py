@@ -24,6 +24,8 @@ _TOO_LONG_S = 0.002
 _LOOK_EVERY = 4000
 """Steps of SQLite's machine between two looks at the clock; about 0.2 ms."""
 
+_MOST_REMEMBERED = 1000
+
 
 class Reader:
     """Two reading connections: one for the event loop, one for a thread.
@@ -35,10 +37,10 @@ class Reader:
     All reads see what is committed, and each call one state of it.
     """
 
-    def __init__(self, location: Location, nudge: Nudge) -> None:
+    def __init__(self, connection: apsw.Connection, location: Location, nudge: Nudge) -> None:
         self._location = location
         self._nudge = nudge
-        self._here = connect_reading(location)
+        self._here = connection
         self._here.set_progress_handler(self._took_too_long, _LOOK_EVERY)
         self._until = float("inf")
         self._there: apsw.Connection | None = None
@@ -70,7 +72,7 @@ class Reader:
         try:
             return use(self._here)
         except apsw.InterruptError:
-            self._slow.add(sql)
+            self._remember_as_slow(sql)
         except apsw.BusyError:
             return await self._patiently(lambda: use(self._here))
         except apsw.Error as error:
@@ -88,6 +90,11 @@ class Reader:
 
     def _took_too_long(self) -> bool:
         return time.perf_counter() > self._until
+
+    def _remember_as_slow(self, sql: str) -> None:
+        if len(self._slow) >= _MOST_REMEMBERED:  # somebody writes values into the text
+            self._slow.clear()
+        self._slow.add(sql)
 
     async def _again_in_thread(self, sql: str, use: Callable[[apsw.Connection], T]) -> T:
         began = time.perf_counter()

@@ -11,20 +11,20 @@ from typing import Any, NamedTuple
 import apsw
 
 from diptych.adapters.sqlite.append_batch import AppendBatch
-from diptych.adapters.sqlite.errors import hits_everyone, translate
+from diptych.adapters.sqlite.errors import hits_everyone, translate, unknown
 from diptych.adapters.sqlite.jobs import AppendJob, Job, WorkJob
 from diptych.adapters.sqlite.statements import sql
 from diptych.errors import DiptychError
 from diptych.events.log import Participant, StoredEvent
 
-__all__ = ["STORED_EVENT", "Committed", "FileLocked", "GroupCommit"]
+__all__ = ["STORED_EVENT", "Committed", "GroupCommit", "NotAtOnce"]
 
 STORED_EVENT: Callable[[Any], StoredEvent] = partial(tuple.__new__, StoredEvent)
 """Makes an event of a row, without a Python frame."""
 
 
-class FileLocked(Exception):
-    """Another process holds the write lock, and there was no time to wait."""
+class NotAtOnce(Exception):
+    """A group that cannot be settled without waiting: the file is locked, or a member is bad."""
 
 
 class Committed(NamedTuple):
@@ -48,26 +48,25 @@ class GroupCommit:
         self._path = path
 
     def commit(self, jobs: Sequence[Job], patience_s: float) -> Committed:
-        """Commit what can be. Raises FileLocked if there is no patience and the file is locked."""
-        try:
-            self._begin(patience_s)
-        except apsw.BusyError as error:
-            if patience_s == 0:
-                raise FileLocked from error
-            return self._all_failed(jobs, error)
-        except apsw.Error as error:
-            return self._all_failed(jobs, error)
+        """Commit what can be. Raises NotAtOnce, having done nothing, if there is no patience."""
         committing = False
         try:
+            self._begin(patience_s)
             outcomes, head = self._work(jobs)
             committing = True
             self._cursor.execute("COMMIT")
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             # Whatever it is, it must not end the writer thread: whoever waits for the job gets it.
             self._roll_back()
-            unclear = committing and isinstance(error, apsw.IOError)
-            if len(jobs) == 1 or unclear or hits_everyone(error):
-                return self._all_failed(jobs, error, committing=committing)
+            if committing and isinstance(error, apsw.IOError):
+                return Committed(
+                    [unknown(error, self._path, _command_id(job)) for job in jobs], None
+                )
+            locked = isinstance(error, apsw.BusyError)
+            if patience_s == 0 and (locked or len(jobs) > 1):
+                raise NotAtOnce from error
+            if len(jobs) == 1 or hits_everyone(error):
+                return Committed([translate(error, self._path) for _ in jobs], None)
             return self._in_halves(jobs, patience_s)
         return Committed(outcomes, head)
 
@@ -122,16 +121,10 @@ class GroupCommit:
 
     def _in_halves(self, jobs: Sequence[Job], patience_s: float) -> Committed:
         half = len(jobs) // 2
-        patience_s = patience_s or 1.0
         first = self.commit(jobs[:half], patience_s)
         second = self.commit(jobs[half:], patience_s)
         head = first.head if second.head is None else second.head
         return Committed(first.outcomes + second.outcomes, head)
-
-    def _all_failed(
-        self, jobs: Sequence[Job], error: BaseException, *, committing: bool = False
-    ) -> Committed:
-        return Committed([translate(error, self._path, committing=committing) for _ in jobs], None)
 
     def _roll_back(self) -> None:
         # Some errors (a full disk) have rolled back already.
@@ -140,6 +133,11 @@ class GroupCommit:
                 apsw.Error
             ):  # the next transaction tries this again, and says so
                 self._cursor.execute("ROLLBACK")
+
+
+def _command_id(job: Job) -> str | None:
+    command = job.append.command if isinstance(job, AppendJob) else None
+    return command.command_id if command else None
 
 
 def _join(participant: Participant, connection: apsw.Connection, head: int) -> None:

@@ -28,6 +28,7 @@ class WriteAheadLog:
         self._connection = connection
         self._path = path
         self._checkpointed_at = self._pages_written()
+        self._pages = 0
         self._worry_at = _WORRY_PAGES
 
     @property
@@ -49,12 +50,13 @@ class WriteAheadLog:
         self._worry(pages, moved)
 
     def _worry(self, pages: int, moved: int) -> None:
-        if pages < _WORRY_PAGES:
+        before, self._pages = self._pages, pages
+        if min(before, pages) < _WORRY_PAGES:  # once may be one large append
             self._worry_at = _WORRY_PAGES
         elif pages >= self._worry_at:
             self._worry_at = 2 * pages
             _logger.warning(
-                "%s-wal has grown to %d MB, of which %d MB cannot be moved into the database "
+                "%s-wal has grown to %d MB, of which %d MB cannot be moved into the database, "
                 "because somebody reads an old state. Find the long reader (a backup, a shell with an open "
                 "transaction, a report) and end it.",
                 self._path,

@@ -14,7 +14,7 @@ import apsw
 
 from diptych.adapters.sqlite.jobs import Job
 from diptych.adapters.sqlite.nudge import Nudge
-from diptych.adapters.sqlite.transaction import Committed, FileLocked, GroupCommit
+from diptych.adapters.sqlite.transaction import Committed, GroupCommit, NotAtOnce
 from diptych.adapters.sqlite.url import Location
 from diptych.adapters.sqlite.wal import WriteAheadLog
 
@@ -67,7 +67,7 @@ class Writer:
 
         When the caller is cancelled, the job is committed all the same.
         """
-        if self._alone and not self._handed_over and self._quick(job.size):
+        if self._alone and not (self._submitted or self._handed_over) and self._quick(job.size):
             return await self._commit_alone(job)
         if not self._submitted:
             self._loop.call_soon(self._flush)
@@ -84,6 +84,10 @@ class Writer:
         self._nudge.end()
         self._thread.join()
 
+    def abandon(self) -> None:
+        """End the thread of a writer whose event loop is gone."""
+        self._queue.put(None)
+
     # --- on the event loop ---
 
     async def _commit_alone(self, job: Job) -> Any:
@@ -94,7 +98,7 @@ class Writer:
         self._alone = False
         try:
             committed = self._commit([job], patience_s=0)
-        except FileLocked:
+        except NotAtOnce:
             job.future = self._loop.create_future()
             self._hand_over([job])
             return await job.future
@@ -117,7 +121,7 @@ class Writer:
         # The thread has nothing to do, so nobody else uses the connection.
         try:
             committed = self._commit(jobs, patience_s=0)
-        except FileLocked:
+        except NotAtOnce:
             self._hand_over(jobs)
         else:
             self._settle(jobs, committed)

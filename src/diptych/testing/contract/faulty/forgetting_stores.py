@@ -173,7 +173,9 @@ class AliasingStore(SharedStore):
         return Loaded(
             checkpoint,
             {
-                key: row._replace(value=self._handed_out(self._given.get((projection, key))))
+                key: row._replace(
+                    value=self._handed_out(self._given.get((projection, key), row.value))
+                )
                 for key, row in rows.items()
             },
         )
