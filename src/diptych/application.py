@@ -112,7 +112,7 @@ class App:
             for query, spec in self._parts.queries.items()
         }
         self._asker = Asker(handlers, self._freshness, self._unseen, self.log)
-        self._opening: asyncio.Lock | None = None
+        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._open = False
 
     # -- life ------------------------------------------------------------------------------------
@@ -123,25 +123,36 @@ class App:
         Called by `async with`, and by the first dispatch or ask. Calling again does nothing. Raises
         StoreError, and ConfigurationError when an inline projection must be rebuilt first.
         """
-        if self._opening is None:
-            self._opening = asyncio.Lock()
-        async with self._opening:
+        async with self._lock():
             if not self._open:
-                await self.log.open()
-                await self._panels.open(run=projections)
+                try:
+                    await self.log.open()
+                    await self._panels.open(run=projections)
+                except BaseException:
+                    await self._let_go()
+                    raise
                 self._open = True
         return self
 
     async def close(self) -> None:
         """Stop the projections after their present batch, finish what was accepted, let go."""
-        if self._opening is None:
-            return
-        async with self._opening:
+        async with self._lock():
             if self._open:
                 self._open = False
-                await self._panels.close()
-                await self.log.close()
-        self._opening = None
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        try:
+            await self._panels.close()
+        finally:
+            await self.log.close()
+
+    def _lock(self) -> asyncio.Lock:
+        """One at a time opens or closes. A lock belongs to one event loop, an App to none."""
+        loop = asyncio.get_running_loop()
+        if self._opening is None or self._opening[0] is not loop:
+            self._opening = (loop, asyncio.Lock())
+        return self._opening[1]
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -201,7 +212,7 @@ class App:
         self,
         query: Query[A],
         *,
-        after: Token | None = ...,
+        after: Token | Done | None = ...,
         within_s: float = ...,
         on_stale: OnStale = ...,
         consistency: Consistency = ...,
@@ -212,7 +223,7 @@ class App:
         self,
         query: object,
         *,
-        after: Token | None = ...,
+        after: Token | Done | None = ...,
         within_s: float = ...,
         on_stale: OnStale = ...,
         consistency: Consistency = ...,
@@ -222,24 +233,25 @@ class App:
         self,
         query: Any,
         *,
-        after: Token | None = None,
+        after: Token | Done | None = None,
         within_s: float = 2.0,
         on_stale: OnStale = "error",
         consistency: Consistency = "eventual",
     ) -> Any:
         """Have a query answered from its read models.
 
-        With `after`, the answer shows at least what that token stands for: the query waits up to
-        `within_s` seconds for its read models to come that far. If they do not, `on_stale` decides:
-        `"error"` raises StaleRead, `"stale"` answers with what there is, `"write_model"` folds the
-        missing events on the spot. `consistency="write_model"` does that at once, whatever the
-        token: the answer is as new as the log.
+        With `after` (a token, or what a dispatch answered), the answer shows at least that: the
+        query waits up to `within_s` seconds for its read models to come that far. If they do not,
+        `on_stale` decides: `"error"` raises StaleRead, `"stale"` answers with what there is,
+        `"write_model"` folds the missing events on the spot. `consistency="write_model"` does that
+        at once, whatever the token: the answer is as new as the log.
 
         Raises StaleRead, ForeignToken, NoHandler, StoreError, and what the handler raises.
         """
         if not self._open:
             await self.open()
-        return await self._asker.ask(query, after, within_s, on_stale, consistency)
+        token = after.token if isinstance(after, Done) else after
+        return await self._asker.ask(query, token, within_s, on_stale, consistency)
 
     async def head_token(self) -> Token:
         """A token of this moment: a query that waits for it shows everything recorded until now."""

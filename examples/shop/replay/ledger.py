@@ -1,8 +1,8 @@
 """How far the replay has come: an aggregate in the same log as the shop.
 
 An entry is written only after every command it covers was answered, and an answer is durable. So a
-replay that was killed skips what the newest entry covers; what it had done since is dispatched again
-under the same command ids, and gets its first answers.
+replay that was killed skips what the newest entry covers; what it had done since is dispatched
+again under the same command ids, and gets its first answers.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import msgspec
 
 from diptych.application import App
 from diptych.cli.output import counted
+from diptych.cli.status_table import why_of
 from diptych.errors import DiptychError
 
 __all__ = ["CheckLine", "Checked", "StoredType", "check_app"]
@@ -156,11 +157,7 @@ def _projection_problems(statuses: Any) -> list[Problem]:
     problems = []
     for one in statuses:
         if one.state == "changed":
-            why = one.why or (
-                f"the rows of {one.name} were made by another version of it. Rebuild it: "
-                f"diptych projections rebuild {one.name}"
-            )
-            problems.append(Problem("projection", why))
+            problems.append(Problem("projection", why_of(one)))
         elif one.position > one.head:
             problems.append(
                 Problem(

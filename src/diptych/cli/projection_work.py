@@ -11,7 +11,7 @@ from typing import Any
 from diptych.application import App
 from diptych.cli.output import plain, print_json
 from diptych.cli.progress import Progress
-from diptych.cli.status_table import ChangedLines, Rates, StatusScreen
+from diptych.cli.status_table import ChangedLines, Rates, StatusScreen, why_of
 from diptych.errors import ProjectionFailed, SyncError
 from diptych.sync.status import ProjectionStatus
 
@@ -128,5 +128,5 @@ def _raise_if_stuck(found: Sequence[ProjectionStatus]) -> None:
     for one in found:
         if _is_stuck(one):
             kind = ProjectionFailed if one.state == "failed" else SyncError
-            why = one.why or f"{one.name} stands at position {one.position} and cannot go on."
+            why = why_of(one) or f"{one.name} stands at position {one.position} and cannot go on."
             raise kind(why, projection=one.name, position=one.position, state=one.state)

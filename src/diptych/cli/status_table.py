@@ -18,7 +18,7 @@ from diptych.cli.progress import duration
 from diptych.cli.tables import Column, console, table
 from diptych.sync.status import ProjectionStatus
 
-__all__ = ["ChangedLines", "Rates", "StatusScreen", "state_word", "status_table"]
+__all__ = ["ChangedLines", "Rates", "StatusScreen", "state_word", "status_table", "why_of"]
 
 _STYLES = {
     "live": "green",
@@ -66,17 +66,23 @@ def _row(one: ProjectionStatus) -> list[object]:
 def _whys(found: Iterable[ProjectionStatus]) -> list[Text]:
     whys: list[Text] = []
     for one in found:
-        why = one.why or (
-            "its rows were made by another version of it: rebuild it"
-            if one.state == "changed"
-            else ""
-        )
+        why = why_of(one)
         if why:
             whys += [
                 Text(),
                 Text(f"{one.name}: ", style="bold red").append(printable(why), "not bold"),
             ]
     return whys
+
+
+def why_of(one: ProjectionStatus) -> str:
+    """What is in its way; '' when nothing is."""
+    if one.why or one.state != "changed":
+        return one.why
+    return (
+        f"the rows of {one.name} were made by another version of it. Rebuild it: "
+        f"diptych projections rebuild {one.name}"
+    )
 
 
 def state_word(one: ProjectionStatus) -> str:

@@ -76,6 +76,7 @@ class Decider(Generic[S]):
         call: Callable[[Any, S], Any] | None = None,
     ) -> None:
         """Route the command classes in the annotation `commands` to `function` (through `call`)."""
+        _refuse_async(function)
         for command in members_of(commands):
             if not is_message(command):
                 raise ConfigurationError(f"{place_of(function)} names no command: {command!r}.")
@@ -97,6 +98,7 @@ class Decider(Generic[S]):
         self, function: Callable[..., Any], events: Any, call: Callable[[S, Any], S] | None = None
     ) -> None:
         """Route the event classes in the annotation `events` to `function` (through `call`)."""
+        _refuse_async(function)
         for event in members_of(events):
             if not is_message(event):
                 raise ConfigurationError(f"{place_of(function)} names no event: {event!r}.")
@@ -155,13 +157,6 @@ def as_events(result: Any, decide: Callable[..., Any]) -> tuple[Any, ...]:
         return ()
     if isinstance(result, Event):
         return (result,)
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise ConfigurationError(
-            f"{place_of(decide)} is async. A decision is pure: make it a plain def, and put what "
-            "it needs to know into the command (or use a function handler)."
-        )
     if isinstance(result, list | tuple) or hasattr(result, "__next__"):
         return tuple(result)
     if isinstance(result, str | bytes | int | dict):
@@ -171,6 +166,14 @@ def as_events(result: Any, decide: Callable[..., Any]) -> tuple[Any, ...]:
             type=type(result).__name__,
         )
     return (result,)
+
+
+def _refuse_async(function: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"{place_of(function)} is async. Deciding and evolving are pure: make it a plain def, "
+            "and put what it needs to know into the command (or use a function handler)."
+        )
 
 
 def has_field(cls: type, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ class FunctionHandler:
             wanted[name] = work if kind is UnitOfWork else envelope
         try:
             result = self._spec.call(envelope.command, wanted)
-            if self._spec.waits:
+            if self._spec.waits or inspect.isawaitable(result):
                 result = await result
         except Rejection as rejection:
             return await work.reject(rejection)

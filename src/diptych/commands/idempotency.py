@@ -112,9 +112,8 @@ def _name_of(cls: type[Rejection]) -> str:
 
 
 def _class_named(name: str) -> type[Rejection]:
-    """The class of this name; one that has moved since is known by its last name, if that is its
-    alone; else it is a plain Rejection."""
-    known = [Rejection, *_below(Rejection)]
+    """The class of this name, or the only one of this last name (it moved); else Rejection."""
+    known: list[type[Rejection]] = [Rejection, *_below(Rejection)]
     exact = [cls for cls in known if _name_of(cls) == name]
     last = name.rpartition(".")[2]
     moved = [cls for cls in known if cls.__name__ == last]

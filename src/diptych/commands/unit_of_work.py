@@ -28,8 +28,9 @@ class UnexpectedVersion(VersionConflict):
 class UnitOfWork:
     """What a function handler loads, looks at and records; committed when the handler returns.
 
-    A caller's expected version is that of the first stream it loads. Everything it loaded must still stand where it stood, or the append fails and the handler is
-    called again. So a handler may be called more than once: let it do nothing to the outside.
+    Everything it loaded must still stand where it stood, or the append fails and the handler is
+    called again. So a handler may be called more than once: let it do nothing to the outside. An
+    expected version is that of the first stream it loads.
     """
 
     def __init__(
@@ -86,14 +87,17 @@ class UnitOfWork:
         return found
 
     async def commit(self) -> Done:
-        """Append everything recorded, all or nothing. Called by the handler's caller."""
+        """Append everything recorded, all or nothing, streams in the order of their first event.
+
+        Called by whoever called the handler.
+        """
         tools, envelope = self._tools, self.envelope
         streams: list[StreamAppend] = []
         snapshots: list[Snapshot] = []
         events: list[Any] = []
         stream, version = "", 0
-        for name, before in self._loaded.items():
-            recorded = self._recorded.get(name, [])
+        for name in [*self._recorded, *(n for n in self._loaded if n not in self._recorded)]:
+            before, recorded = self._loaded[name], self._recorded.get(name, [])
             stored = tools.recorder.record(recorded, envelope)
             streams.append(StreamAppend(name, before.version, stored))
             if recorded:
@@ -149,7 +153,6 @@ class UnitOfWork:
             self._check_expected(stream, held)
             self._owner[stream] = repository
             self._loaded[stream] = held
-            self._recorded[stream] = []
         return stream, self._after(stream)
 
     def _check_expected(self, stream: str, held: Held) -> None:
@@ -181,8 +184,9 @@ class UnitOfWork:
             state = decider.evolved(state, event)
         # The version stays the loaded one: it is what the append expects.
         self._loaded[stream] = Held(state, held.version)
-        self._recorded[stream] += events
+        if events:
+            self._recorded.setdefault(stream, []).extend(events)
 
     def _after(self, stream: str) -> Held:
         held = self._loaded[stream]
-        return Held(held.state, held.version + len(self._recorded[stream]))
+        return Held(held.state, held.version + len(self._recorded.get(stream, ())))

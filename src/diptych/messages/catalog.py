@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from diptych.errors import UnknownMessageType
+from diptych.errors import ConfigurationError, UnknownMessageType
 from diptych.messages.codec import MAX_MESSAGE_BYTES, Codec
 from diptych.messages.kinds import identity_of
+from diptych.messages.registry import place_of
 
 __all__ = ["Catalog"]
 
@@ -21,7 +22,16 @@ class Catalog:
         self._app = app
         self._kind = kind
         self._max_bytes = max_bytes
-        self._codecs = {cls: Codec(cls, identity_of(cls).name, max_bytes) for cls in classes}
+        self._codecs: dict[type, Codec] = {}
+        names: dict[str, type] = {}
+        for cls in classes:
+            codec = self.codec(cls)
+            other = names.setdefault(codec.name, cls)
+            if other is not cls:
+                raise ConfigurationError(
+                    f"two {kind} types are called {codec.name!r}: {place_of(other)} and "
+                    f'{place_of(cls)}. Give one of them another name: class ...(name="...").'
+                )
 
     def codec(self, cls: type) -> Codec:
         """The codec of a message class, made when it is first asked for."""
@@ -31,12 +41,12 @@ class Catalog:
         return found
 
     def decode(self, name: str, data: bytes) -> Any:
-        """The message called `name` (stable name or class name) in untrusted JSON.
+        """The message called `name` in untrusted JSON.
 
         Raises UnknownMessageType listing the names there are, and InvalidMessage.
         """
-        for cls, codec in self._codecs.items():
-            if name in (codec.name, cls.__name__):
+        for codec in self._codecs.values():
+            if name == codec.name:
                 return codec.decode_from_outside(data)
         names = ", ".join(sorted(codec.name for codec in self._codecs.values())) or "none"
         raise UnknownMessageType(

@@ -7,7 +7,7 @@ never holds an event that no projection can read. That costs one decode (about 0
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,8 +20,6 @@ MAX_MESSAGE_BYTES = 1_048_576
 """Largest encoded message. A message is a few facts; a document belongs in a store of its own."""
 
 _encode = msgspec.json.Encoder().encode
-_Raw = dict[str, msgspec.Raw]
-_decode_raw = msgspec.json.Decoder(_Raw).decode
 
 
 class Codec:
@@ -111,37 +109,48 @@ def _closed_decoder(cls: type, decode: Callable[[bytes], Any]) -> Callable[[byte
     """A decoder that refuses unknown fields, which msgspec cannot ask of a dataclass."""
     if not dataclasses.is_dataclass(cls):
         return decode
-    known = frozenset(field.name for field in dataclasses.fields(cls))
 
     def closed(data: bytes) -> Any:
         message = decode(data)
-        _refuse_unknown(_decode_raw(data), known)
+        _refuse_unknown(msgspec.json.decode(data), msgspec.to_builtins(message), "$")
         return message
 
     return closed
 
 
 def _pydantic_decoder(cls: Any) -> Callable[[bytes], Any]:
-    known = frozenset(cls.model_fields) | {
-        field.alias for field in cls.model_fields.values() if field.alias
-    }
-
     def closed(data: bytes) -> Any:
         message = cls.model_validate_json(data)
-        _refuse_unknown(_decode_raw(data), known)
+        taken = message.model_dump(mode="json", by_alias=True)
+        _refuse_unknown(msgspec.json.decode(data), taken, "$")
         return message
 
     return closed
 
 
 def _pydantic_encode(message: Any) -> bytes:
-    return message.model_dump_json(by_alias=True).encode()  # type: ignore[no-any-return]
+    # Otherwise pydantic would warn of a value of a wrong type, and dump it all the same.
+    return message.model_dump_json(by_alias=True, warnings="error").encode()  # type: ignore[no-any-return]
 
 
-def _refuse_unknown(names: Iterable[str], known: frozenset[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise msgspec.ValidationError(f"Object contains unknown field `{name}`")
+def _refuse_unknown(given: Any, taken: Any, at: str) -> None:
+    """Raise for an object field that was given and is not in what was made of it, at any depth."""
+    if isinstance(given, dict) and isinstance(taken, dict):
+        for name, value in given.items():
+            if name not in taken:
+                raise msgspec.ValidationError(f"Object contains unknown field `{name}` - at `{at}`")
+            _refuse_unknown(value, taken[name], f"{at}.{name}")
+    elif isinstance(given, list) and isinstance(taken, list):
+        for number, (one, made) in enumerate(zip(given, taken, strict=False)):
+            _refuse_unknown(one, made, f"{at}[{number}]")
+
+
+_MAY_BE_NAN = (
+    msgspec.inspect.FloatType
+    | msgspec.inspect.DecimalType
+    | msgspec.inspect.AnyType
+    | msgspec.inspect.CustomType
+)
 
 
 def _may_hold_a_float(info: Any) -> bool:
@@ -150,9 +159,7 @@ def _may_hold_a_float(info: Any) -> bool:
     todo = [info]
     while todo:
         one = todo.pop()
-        if isinstance(
-            one, msgspec.inspect.FloatType | msgspec.inspect.AnyType | msgspec.inspect.CustomType
-        ):
+        if isinstance(one, _MAY_BE_NAN):
             return True
         if id(one) in seen:
             continue

@@ -23,6 +23,9 @@ class Freshness(Protocol):
     async def wait(self, source: Source, position: int, within_s: float) -> bool:
         """True once the projection has come to `position`; False when it did not in time."""
 
+    def stopped(self, source: Source) -> bool:
+        """Whether waiting longer is in vain."""
+
     def why(self, source: Source) -> str:
         """Why it is behind, as far as this process knows; ''."""
 
@@ -86,10 +89,16 @@ class Asker:
 
     async def _stale(self, source: Source, after: Token, within_s: float) -> StaleRead:
         name, why = source.plan.name, self._freshness.why(source)
+        if self._freshness.stopped(source):
+            said = f"{name} has stopped before position {after.position}: {why}"
+        else:
+            said = (
+                f"{name} did not reach position {after.position} within {within_s:g} s"
+                f"{': ' + why if why else ''}. Wait longer (within_s), or choose on_stale='stale' "
+                "or 'write_model'."
+            )
         return StaleRead(
-            f"{name} did not reach position {after.position} within {within_s:g} s"
-            f"{': ' + why if why else ''}. Wait longer (within_s), or choose on_stale='stale' or "
-            "'write_model'.",
+            said,
             projection=name,
             wanted=after.position,
             reached=(await source.store.checkpoint(name)).position,

@@ -6,7 +6,7 @@ and writing stand around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from diptych.errors import DiptychError, ProjectionFailed
@@ -15,7 +15,7 @@ from diptych.messages.registry import place_of
 from diptych.queries.projection import IN_PLACE, REPLACED, FoldStep, Plan, Sql
 from diptych.queries.read_store import Change, Row
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "failed"]
 
 
 class Batch:
@@ -39,14 +39,14 @@ class Batch:
                 continue
             try:
                 key = "" if step.keys is None else step.keys(envelope.event)
+                if type(key) is str:
+                    add((step, key, envelope))
+                elif step.many:
+                    self._steps += [(step, one, envelope) for one in _texts(key)]
+                else:
+                    add((step, str(key), envelope))
             except Exception as error:
-                raise _failed(plan, envelope, error, place_of(step.call)) from error
-            if type(key) is str:
-                add((step, key, envelope))
-            elif step.many:
-                self._steps += [(step, one, envelope) for one in key]
-            else:
-                add((step, str(key), envelope))
+                raise failed(plan, envelope, error, step.call) from error
         self.keys: list[str] = (
             list(dict.fromkeys([key for _, key, _ in self._steps])) if plan.shape else []
         )
@@ -77,7 +77,7 @@ class Batch:
                 if step.mode is not IN_PLACE:
                     value = self._checked(step, result, key)
             except Exception as error:
-                raise _failed(self._plan, envelope, error, place_of(step.call)) from error
+                raise failed(self._plan, envelope, error, step.call) from error
             values[key] = value
             touched[key] = envelope.stored.position
         written = [Row(k, at, values[k]) for k, at in touched.items() if values[k] is not None]
@@ -106,15 +106,29 @@ class Batch:
                 else:
                     step.call(sql, envelope.event)
             except Exception as error:
-                raise _failed(self._plan, envelope, error, place_of(step.call)) from error
+                raise failed(self._plan, envelope, error, step.call) from error
         return Change(self._plan.name, self._after, self._upto, statements=sql.statements)
 
 
-def _failed(plan: Plan, envelope: Envelope, error: Exception, place: str) -> ProjectionFailed:
+def _texts(keys: Iterable[str]) -> list[str]:
+    found = list(keys)
+    for one in found:
+        if type(one) is not str:
+            raise TypeError(f"the key function gave {one!r}; keys are str")
+    return found
+
+
+def failed(
+    plan: Plan, envelope: Envelope, error: Exception, place: Callable[..., Any] | None = None
+) -> ProjectionFailed:
+    """The error that says on which event a projection failed, why, and in which method."""
+    if isinstance(error, ProjectionFailed):
+        return error
     why = error.message if isinstance(error, DiptychError) else repr(error)
+    where = f" in {place_of(place)}" if place is not None else ""
     return ProjectionFailed(
-        f"the projection {plan.name} raised at position {envelope.position} ({envelope.type} of "
-        f"{envelope.stream}): {why} in {place}. Nothing after that event was applied; mend the "
+        f"the projection {plan.name} failed at position {envelope.position} ({envelope.type} of "
+        f"{envelope.stream}): {why}{where}. Nothing after that event was applied; mend the "
         "projection and start again.",
         projection=plan.name,
         position=envelope.position,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, get_args, get_origin
 
@@ -61,7 +62,7 @@ class QueryHandler:
                     )
                 wanted[name] = Reader(source.store, source.plan, unseen(source.plan))
         result = self.spec.call(query, wanted)
-        return await result if self.spec.waits else result
+        return await result if self.spec.waits or inspect.isawaitable(result) else result
 
     def _want(
         self,

@@ -186,11 +186,21 @@ def _row_shape(projection: type) -> RowShape | None:
         if get_origin(base) is Projection:
             model = get_args(base)[0]
             if isinstance(model, type) and issubclass(model, ReadModel):
-                return shape_of(model)
+                return _keyed_by_text(shape_of(model))
     raise ConfigurationError(
         f"{place_of(projection)} does not say which read model it fills: "
         f"class {projection.__name__}(Projection[SomeReadModel])."
     )
+
+
+def _keyed_by_text(shape: RowShape) -> RowShape:
+    for field in msgspec.structs.fields(shape.model):
+        if field.name == shape.key and field.type is not str:
+            raise ConfigurationError(
+                f"{shape.model.__name__}.{shape.key} is a key and must be a str: a row is found by "
+                "text in every store. Keep the value in a field of its own if you need it."
+            )
+    return shape
 
 
 def _table(projection: type, shape: RowShape | None) -> TableSpec:
@@ -214,18 +224,24 @@ def _table(projection: type, shape: RowShape | None) -> TableSpec:
 def _steps_of(method: Any, shape: RowShape | None) -> list[tuple[type, FoldStep]]:
     signature = signature_of(method)
     kinds = list(signature.parameters.values())
-    if len(kinds) not in (2, 3) or (len(kinds) == 3 and kinds[2] is not Envelope):
+    first = Sql if shape is None else shape.model
+    if len(kinds) < 2 or first not in members_of(kinds[0]):
         return []  # an ordinary method
     events = [one for one in members_of(kinds[1]) if is_message(one)]
+    if not events or len(kinds) > 3 or (len(kinds) == 3 and kinds[2] is not Envelope):
+        raise ConfigurationError(
+            f"{place_of(method)} must take {first.__name__}, an event, and if it likes the event's "
+            "Envelope, all annotated."
+        )
+    if inspect.iscoroutinefunction(method):
+        raise ConfigurationError(
+            f"{place_of(method)} is async. A projection is pure: make it a plain def."
+        )
     takes_envelope = len(kinds) == 3
     if shape is None:
-        if kinds[0] is not Sql:
-            return []
         step = FoldStep(method, None, False, takes_envelope, IN_PLACE, False)
         return [(event, step) for event in events]
     row_kinds = members_of(kinds[0])
-    if shape.model not in row_kinds:
-        return []
     wants_none = type(None) in row_kinds
     if not wants_none:
         _check_defaults(method, shape)

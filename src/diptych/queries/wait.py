@@ -52,6 +52,20 @@ class Arrivals:
         """A projection is held up for now; who waits goes on, and is told why if in vain."""
         self._troubles[projection] = why
 
+    def forget(self) -> None:
+        """Nothing runs any more: believe nothing, and let everybody who waits look elsewhere."""
+        self._reached.clear()
+        self._troubles.clear()
+        self._stopped.clear()
+        for projection in list(self._waiting):
+            for _, _, future in self._waiting.pop(projection):
+                if not future.done():
+                    future.set_result(None)
+
+    def stopped(self, projection: str) -> bool:
+        """Whether a projection will not move until somebody does something."""
+        return projection in self._stopped
+
     def anybody_waiting(self) -> bool:
         """Whether somebody waits for any projection."""
         return any(self._waiting.values())

@@ -23,10 +23,12 @@ class Waiting:
     async def wait(self, source: Source, position: int, within_s: float) -> bool:
         """True once the projection has come to `position`."""
         name = source.plan.name
-        if name in self._here:
-            return await self._arrivals.wait(name, position, within_s)
         loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + within_s, _POLL_S[0]
+        deadline = loop.time() + within_s
+        if name in self._here and not await self._arrivals.wait(name, position, within_s):
+            return False
+        # The store has the last word: another process may run this projection, or have reset it.
+        pause = _POLL_S[0]
         while (await source.store.checkpoint(name)).position < position:
             left = deadline - loop.time()
             if left <= 0:
@@ -34,6 +36,10 @@ class Waiting:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _POLL_S[1])
         return True
+
+    def stopped(self, source: Source) -> bool:
+        """Whether waiting longer is in vain."""
+        return self._arrivals.stopped(source.plan.name)
 
     def why(self, source: Source) -> str:
         """What is in its way, or who should run it."""

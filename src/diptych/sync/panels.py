@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Sequence
 
 from diptych.errors import ConfigurationError
@@ -15,6 +15,8 @@ from diptych.sync.runner import Member, Runner
 from diptych.sync.status import ProjectionStatus, State
 
 __all__ = ["Panels"]
+
+_log = logging.getLogger("diptych")
 
 
 class Panels:
@@ -64,12 +66,13 @@ class Panels:
         """Stop the runners and close the stores."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                _log.error("a projection runner had ended with an error", exc_info=ended)
         self._tasks.clear()
         self._runners.clear()
         self.here.clear()
+        self._hinge.arrivals.forget()
         for store, _ in self._by_store(self._kept):
             await store.close()
 

@@ -14,12 +14,15 @@ from diptych.errors import (
     CheckpointMoved,
     DiptychError,
     LogRestored,
+    OutcomeUnknown,
     ProjectionFailed,
-    StoreError,
+    StoreUnavailable,
+    UnknownMessageType,
 )
-from diptych.queries.fold import Batch
+from diptych.messages.envelope import Envelope
+from diptych.queries.fold import Batch, failed
 from diptych.queries.projection import Plan
-from diptych.queries.read_store import Change, ReadStore
+from diptych.queries.read_store import Change, ReadStore, Row
 from diptych.sync.hinge import Hinge
 from diptych.sync.status import State
 from diptych.sync.subscription import Delivery, Subscription
@@ -35,8 +38,15 @@ GATHER_S = 0.005
 """How long a runner that keeps up lets events gather while nobody waits for it: folding 64 events
 in one batch costs a fifth of folding them in eight."""
 
+LOOK_AGAIN_S = 1.0
+"""How often an idle runner looks whether somebody else has moved or reset its projections."""
+
 RETRY_S = (0.05, 5.0)
 """First and longest pause before a store that failed is tried again."""
+
+
+_TRANSIENT = (CheckpointMoved, StoreUnavailable, OutcomeUnknown)
+"""What says nothing about the events: the same batch may go through in a moment."""
 
 
 class Member:
@@ -81,7 +91,7 @@ class Runner:
                 await self._follow()
             except CheckpointMoved:
                 continue  # another process runs them too; go on from where it is
-            except StoreError as error:
+            except (StoreUnavailable, OutcomeUnknown) as error:
                 self._trouble(f"retrying: {error}")
                 chance = 0.5 + self._environment.random.random()
                 await self._environment.sleep(self._pause_s * chance)
@@ -125,12 +135,16 @@ class Runner:
             standing = [m.position for m in self.members if m.runs]
             if not standing:
                 await asyncio.Event().wait()  # nothing to run until somebody acts: stay cancellable
-            await self._log.wait(min(standing))
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._log.wait(min(standing))
+            except TimeoutError:
+                await self.find_checkpoints()
 
     async def step(self, head: int) -> None:
         """Move the projections that are furthest behind by one batch.
 
-        Raises CheckpointMoved and StoreError; then nothing of the batch was written.
+        Raises CheckpointMoved and StoreUnavailable; then nothing of the batch was written.
         """
         started = self._environment.monotonic_s()
         moving = [m for m in self.members if m.runs]
@@ -139,52 +153,104 @@ class Runner:
         others = [m.position for m in moving if m.position > after]
         limit = CATCH_UP_BATCH if head - after > LIVE_BATCH else LIVE_BATCH
         delivery = await self._subscription(group).deliver(after, limit, min(others, default=None))
-        changes = []
+        changes: list[Change] = []
         for member in group:
-            change = await self._fold(member, delivery)
-            if change is not None:
-                changes.append(change)
+            try:
+                changes += await self._fold(member, delivery)
+            except _TRANSIENT:
+                raise
+            except Exception:  # noqa: BLE001  whatever it is, only this projection must stand still
+                await self._creep(member, delivery)
             await asyncio.sleep(0)  # folding is pure Python: let commands through between two
-        if changes:
-            await self.store.apply(changes)
+        await self._apply(changes, {m.plan.name: m for m in group}, delivery)
         for member in group:
-            self._settle(member, delivery, changes)
+            if (
+                delivery.broken is not None
+                and member.error is None
+                and self._wants(member, delivery)
+            ):
+                member.error = _undecodable(member.plan, delivery)
+            if member.error is not None:
+                self._hold(member, "failed", member.error)
         self._pause_s = RETRY_S[0]
         self.folded += delivery.upto - after
         self.busy_s += self._environment.monotonic_s() - started
 
-    async def _fold(self, member: Member, delivery: Delivery) -> Change | None:
-        plan, after, upto = member.plan, delivery.after, delivery.upto
-        envelopes = delivery.envelopes
+    async def _fold(self, member: Member, delivery: Delivery) -> list[Change]:
+        """The change of one projection, up to the event it fails on, if it does; none: []."""
+        after, upto, envelopes = delivery.after, delivery.upto, delivery.envelopes
         while upto > after:
             try:
-                batch = Batch(plan, envelopes, after, upto)
-                loaded = await self.store.load(plan.name, batch.keys)
-                if loaded.checkpoint != after:
-                    raise CheckpointMoved(
-                        f"{plan.name} stands at {loaded.checkpoint}, not at {after}.",
-                        projection=plan.name,
-                        expected=after,
-                        actual=loaded.checkpoint,
-                    )
-                return batch.change(loaded.rows)
+                return [await self._change(member.plan, envelopes, after, upto)]
             except ProjectionFailed as error:
                 # Everything before the event it failed on is still good.
                 member.error = error
                 upto = error.position - 1
                 envelopes = [one for one in envelopes if one.position <= upto]
-        return None
+        return []
 
-    def _settle(self, member: Member, delivery: Delivery, changes: Sequence[Change]) -> None:
-        name = member.plan.name
+    async def _change(
+        self, plan: Plan, envelopes: Sequence[Envelope], after: int, upto: int
+    ) -> Change:
+        batch = Batch(plan, envelopes, after, upto)
+        rows: dict[str, Row] = {}
+        if plan.shape is not None:
+            loaded = await self.store.load(plan.name, batch.keys)
+            rows, checkpoint = loaded.rows, loaded.checkpoint
+            if checkpoint != after:
+                raise CheckpointMoved(
+                    f"{plan.name} stands at {checkpoint}, not at {after}.",
+                    projection=plan.name,
+                    expected=after,
+                    actual=checkpoint,
+                )
+        return batch.change(rows)
+
+    async def _apply(
+        self, changes: Sequence[Change], members: dict[str, Member], delivery: Delivery
+    ) -> None:
+        if not changes:
+            return
+        try:
+            await self.store.apply(changes)
+        except _TRANSIENT:
+            raise
+        except Exception:  # noqa: BLE001  one of them cannot be written; the others must not wait
+            for change in changes:
+                await self._creep(members[change.projection], delivery)
+            return
         for change in changes:
-            if change.projection == name:
-                member.position = change.upto
-                self._arrivals.arrive(name, change.upto)
-        if member.error is not None:
-            self._hold(member, "failed", member.error)
-        elif delivery.broken is not None and member.position == delivery.upto:
-            self._hold(member, "failed", _undecodable(member.plan, delivery))
+            self._move(members[change.projection], change.upto)
+
+    async def _creep(self, member: Member, delivery: Delivery) -> None:
+        """Go on event by event, to the one that cannot be applied, and stand before it."""
+        wanted = [one for one in delivery.envelopes if type(one.event) in member.plan.steps]
+        for envelope in wanted:
+            try:
+                change = await self._change(
+                    member.plan, [envelope], member.position, envelope.position
+                )
+                await self.store.apply([change])
+            except _TRANSIENT:
+                raise
+            except Exception as error:  # noqa: BLE001  this is the one
+                member.error = failed(member.plan, envelope, error)
+                return
+            self._move(member, envelope.position)
+        await self.store.apply([Change(member.plan.name, member.position, delivery.upto)])
+        self._move(member, delivery.upto)
+
+    def _move(self, member: Member, position: int) -> None:
+        member.position = position
+        self._arrivals.arrive(member.plan.name, position)
+
+    def _wants(self, member: Member, delivery: Delivery) -> bool:
+        """Whether the event that could not be decoded matters to a projection, or may matter."""
+        if delivery.broken is None or member.position != delivery.upto:
+            return False
+        name = delivery.broken[0].type
+        known = {self._registry.of(cls).identity.name for cls in member.plan.steps}
+        return name in known or isinstance(delivery.broken[1], UnknownMessageType)
 
     def _hold(
         self, member: Member, state: State, error: DiptychError | None, why: str = ""

@@ -138,8 +138,16 @@ async def test_read_models_in_a_file_of_their_own(url, tmp_path):
     async with App("bank", PARTS, write=url, read={Balances: read}) as app:
         done = await app.dispatch(Deposit("a", 5))
         assert await app.ask(GetBalance("a"), after=done.token) == Balance("a", 5)
+
+
+@pytest.mark.xfail(
+    reason="panels: INLINE says that a store could take part, not that it is in the log's database",
+    strict=True,
+)
+@pytest.mark.parametrize("read", ["memory://", "sqlite:///{}/read.db"])
+def test_a_projection_kept_elsewhere_cannot_be_inline(url, tmp_path, read):
     with pytest.raises(ConfigurationError, match="not in the log's database"):
-        App("bank", PARTS, write=url, read={Balances: read}, inline=[Balances])
+        App("bank", BANK, write=url, read=read.format(tmp_path), inline=[Balances])
 
 
 async def test_read_models_in_memory_are_made_again_at_every_start(url):

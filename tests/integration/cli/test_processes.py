@@ -206,3 +206,32 @@ def test_a_demo_of_what_holds_no_order_lines_is_our_users_mistake(diptych, folde
     done = diptych("demo", "--data", name, "--database", "demo.db", "--json")
     assert done.returncode == 3
     assert "cannot be replayed" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_projection_whose_code_has_changed_says_so_until_it_is_rebuilt(diptych, deposits, folder):
+    deposits(2)
+    diptych("projections", "run", "--until-settled")
+    (folder / "newapp.py").write_text(
+        "from banking import *\n"
+        "from diptych import App, Projection\n"
+        "class Balances(Projection[Balance], version=2):\n"
+        "    def deposited(self, row: Balance, event: Deposited) -> None:\n"
+        "        row.balance += event.amount * 100\n"
+        "app = App('bank', [Account, Balances, get_balance], write='sqlite:///bank.db')\n"
+    )
+    new = ("--app", "newapp", "--json")
+    status = json.loads(diptych("projections", "status", *new).stdout)
+    assert status["projections"][0]["state"] == "changed"
+    for args in (["check"], ["projections", "run"], ["projections", "run", "--until-settled"]):
+        done = diptych(*args, *new)
+        assert done.returncode == 1
+        assert "diptych projections rebuild balances" in done.stdout
+    differs = diptych("verify", *new)
+    assert differs.returncode == 1
+    (difference,) = json.loads(differs.stdout)["differences"]
+    assert (difference["kept"]["balance"], difference["expected"]["balance"]) == (2, 200)
+    assert "1 difference" in diptych("verify", "--app", "newapp").stdout
+
+    assert diptych("projections", "rebuild", "balances", *new).returncode == 0
+    assert diptych("check", *new).returncode == 0
+    assert diptych("verify", *new).returncode == 0

@@ -57,8 +57,8 @@ class WriteAheadLog:
             self._worry_at = 2 * pages
             _logger.warning(
                 "%s-wal has grown to %d MB, of which %d MB cannot be moved into the database, "
-                "because somebody reads an old state. Find the long reader (a backup, a shell with an open "
-                "transaction, a report) and end it.",
+                "because somebody reads an old state. Find the long reader (a backup, a report, a "
+                "shell with an open transaction) and end it.",
                 self._path,
                 (pages * _PAGE) >> 20,
                 ((pages - moved) * _PAGE) >> 20,
