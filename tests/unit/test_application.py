@@ -80,9 +80,6 @@ async def test_use_after_close_opens_again():
     await app.close()
 
 
-@pytest.mark.xfail(
-    reason="wait: arrivals of the life before close are believed after it", strict=True
-)
 async def test_a_read_after_reopening_waits_for_its_write():
     app = App("bank", BANK)
     for _ in range(5):
@@ -96,10 +93,6 @@ async def test_a_read_after_reopening_waits_for_its_write():
         await app.close()
 
 
-@pytest.mark.xfail(
-    reason="application: close forgets its lock, so what was opened meanwhile is never closed",
-    strict=True,
-)
 async def test_opening_while_closing_can_be_closed():
     app = App("bank", BANK)
     await app.open()
@@ -131,7 +124,6 @@ class Unfoldable(Projection[Balance]):
         raise ValueError("no")
 
 
-@pytest.mark.xfail(reason="application: an open that fails leaves log and stores open", strict=True)
 async def test_an_open_that_fails_leaves_nothing_open(on_one_log):
     first = on_one_log("first", [Account])
     await first.dispatch(Deposit("a", 1))
@@ -149,10 +141,6 @@ async def test_an_open_that_fails_leaves_nothing_open(on_one_log):
     assert closed
 
 
-@pytest.mark.xfail(
-    reason="panels: an error of a runner's task is raised by close, which then closes nothing",
-    strict=True,
-)
 async def test_close_closes_everything_although_a_runner_died():
     app = App("bank", BANK)
     await app.open()

@@ -58,8 +58,7 @@ class PathScenario:
         """Commands that were accepted and events that were recorded, in this order.
 
         An event goes to the stream of the one aggregate that knows it, unless
-        `recorded(event, stream=...)` says another. A write model that is stored as state is not
-        changed by an event: give it commands.
+        `recorded(event, stream=...)` says another.
         """
         return PathGiven(self, messages)
 

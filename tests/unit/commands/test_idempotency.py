@@ -135,10 +135,6 @@ async def test_an_id_is_remembered_after_a_conflict_was_solved(on_one_log):
     assert (await other.dispatch(Deposit("a", 5), id="after-conflict")).version == 3
 
 
-@pytest.mark.xfail(
-    reason="handler: a repeated id with an expected version is refused before it is looked up",
-    strict=True,
-)
 async def test_the_first_answer_comes_again_although_the_stream_has_left_the_expected_version():
     async with App("bank", BANK) as app:
         first = await app.dispatch(Deposit("a", 5), id="x", expected_version=0)
@@ -218,10 +214,6 @@ def _two_contexts() -> tuple[type[Rejection], type[Rejection]]:
     return context(), context()
 
 
-@pytest.mark.xfail(
-    reason="idempotency: a rejection class is found by its bare name, so two of one name mix",
-    strict=True,
-)
 async def test_two_rejections_of_one_name_are_told_apart():
     first, second = _two_contexts()
     second.__module__ = "somewhere.else"

@@ -102,10 +102,6 @@ def test_two_write_models_cannot_share_their_streams():
     assert "call their streams 'Account'" in refused(Account, Konto)
 
 
-@pytest.mark.xfail(
-    reason="parts: a name may contain the dash between name and key, so streams can collide",
-    strict=True,
-)
 def test_two_write_models_cannot_share_a_stream_through_a_dash():
     class Dashed(Aggregate, key="account_id", name="Account-x"):
         def open(self, command: Open) -> Opened: ...
@@ -113,10 +109,6 @@ def test_two_write_models_cannot_share_a_stream_through_a_dash():
     refused(Account, Dashed)
 
 
-@pytest.mark.xfail(
-    reason="parts: two commands of one name are accepted; decode_command takes the first",
-    strict=True,
-)
 def test_two_commands_of_one_name_are_both_named():
     class Renamed(Command, name="Deposit"):
         account_id: str
@@ -215,7 +207,6 @@ async def test_an_async_decision_is_refused_and_nothing_is_written():
         assert await app.log.head() == 0
 
 
-@pytest.mark.xfail(reason="decider: an async decision is found at the first command", strict=True)
 def test_an_async_decision_is_refused_when_the_application_is_built():
     class Later(Aggregate, key="account_id"):
         async def open(self, command: Open) -> Opened: ...
@@ -223,7 +214,6 @@ def test_an_async_decision_is_refused_when_the_application_is_built():
     assert "is async" in refused(Later)
 
 
-@pytest.mark.xfail(reason="decider: an async evolution is never awaited", strict=True)
 def test_an_async_evolution_is_refused_when_the_application_is_built():
     class Later(Aggregate, key="account_id"):
         def open(self, command: Open) -> Opened: ...

@@ -244,7 +244,6 @@ async def test_what_is_loaded_and_recorded_must_be_known():
             assert await app.log.head() == 0
 
 
-@pytest.mark.xfail(reason="function handler: expected_version is ignored", strict=True)
 async def test_an_expected_version_that_does_not_hold_refuses_a_function_handler_too():
     async with App("bank", BANK) as app:
         await app.dispatch(Deposit("a", 50))
@@ -252,10 +251,6 @@ async def test_an_expected_version_that_does_not_hold_refuses_a_function_handler
             await app.dispatch(Transfer("a", "b", 5), expected_version=9)
 
 
-@pytest.mark.xfail(
-    reason="function handler: a rejection decided on streams of two moments is believed",
-    strict=True,
-)
 async def test_a_rejection_decided_on_two_moments_is_decided_again(on_one_log):
     class Need(Command):
         amount: int

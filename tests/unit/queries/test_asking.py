@@ -172,7 +172,6 @@ async def test_a_read_that_waited_in_vain_says_who_is_behind():
     await app.close()
 
 
-@pytest.mark.xfail(reason="ask: StaleRead of ask lacks the documented fact `reached`", strict=True)
 async def test_a_read_that_waited_in_vain_says_how_far_it_came():
     app = await held_up()
     done = await app.dispatch(Deposit("a", 1))

@@ -185,7 +185,6 @@ def test_a_projection_must_fold_something_and_fill_something():
     assert "must say what it keeps" in refused(Schemaless)
 
 
-@pytest.mark.xfail(reason="projection: an async method is never awaited", strict=True)
 def test_an_async_method_is_refused():
     class Later(Projection[Balance]):
         async def deposited(self, row: Balance, event: Deposited) -> None: ...
@@ -243,9 +242,6 @@ def test_a_key_function_that_raises_fails_on_its_event(keys):
         folded(Keyed, Deposited("a", 1))
 
 
-@pytest.mark.xfail(
-    reason="fold: what a key function returns is looked at outside the try", strict=True
-)
 @pytest.mark.parametrize(
     "keys",
     [lambda event: None, lambda event: 7, lambda event: (1 / 0 for _ in "a")],

@@ -162,9 +162,6 @@ class Keyless(Projection[Balance]):
     def deposited(self, row: Balance, event: Deposited) -> None: ...
 
 
-@pytest.mark.xfail(
-    reason="runner: any error but ours kills the task, and every projection with it", strict=True
-)
 @pytest.mark.parametrize("broken", [Odd, Keyless])
 async def test_a_projection_that_is_broken_in_any_way_holds_up_only_itself(broken):
     app = App("bank", [Account, broken, Watching])
@@ -208,10 +205,6 @@ class Openings(Projection[Balance]):
         row.balance += 1
 
 
-@pytest.mark.xfail(
-    reason="runner: an event that cannot be read also stops group members that do not want it",
-    strict=True,
-)
 async def test_an_event_that_cannot_be_read_stops_only_those_who_want_it():
     async with App("bank", [Account, Openings, Watching]) as app:
         await app.dispatch(Deposit("a", 1))

@@ -28,9 +28,9 @@ CONNECTION = apsw.Connection(":memory:")
 FIELDS = fields_of(shape_of(Visit))
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.datetimes(
-    datetime(1, 1, 3),
-    datetime(9999, 12, 29),
-    timezones=st.just(UTC) | offsets,  # noqa: DTZ001
+    datetime(1, 1, 3),  # noqa: DTZ001
+    datetime(9999, 12, 29),  # noqa: DTZ001
+    timezones=st.just(UTC) | offsets,
 )
 
 

@@ -1,0 +1,68 @@
+"""What other processes do in these tests: `python workers.py <task> <path> ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from diptych.adapters.sqlite.event_log import SqliteEventLog
+from diptych.errors import VersionConflict
+from diptych.events.log import Append, EventToStore, StreamAppend
+
+
+def one(stream: str, expected: int, data: bytes = b"{}") -> Append:
+    return Append((StreamAppend(stream, expected, (EventToStore("Counted", 1, data, b"{}"),)),))
+
+
+async def storm(path: str, name: str, count: str) -> None:
+    """Add to the same few streams as everybody else, each time on top of what was read."""
+    log = SqliteEventLog(path)
+    await log.open()
+    conflicts = 0
+
+    async def add(number: int) -> None:
+        nonlocal conflicts
+        stream = f"s-{number % 3}"
+        while True:
+            seen = await log.read_stream(stream)
+            try:
+                # Each event says which one its writer had seen: a lost update would show.
+                data = b'{"seen":%d,"by":"%s-%d"}' % (len(seen), name.encode(), number)
+                await log.append(one(stream, len(seen), data))
+            except VersionConflict:
+                conflicts += 1
+            else:
+                return
+
+    await asyncio.gather(*(add(number) for number in range(int(count))))
+    await log.close()
+    print(conflicts, flush=True)
+
+
+async def acknowledge(path: str) -> None:
+    """Append for ever, and say so after each acknowledgement."""
+    log = SqliteEventLog(path)
+    await log.open()
+
+    async def client(number: int) -> None:
+        version = 0
+        while True:
+            appended = await log.append(one(f"c-{number}", version))
+            version += 1
+            os.write(1, b"c-%d %d %d\n" % (number, version, appended.first))
+
+    await asyncio.gather(*(client(number) for number in range(8)))
+
+
+async def append(path: str, stream: str) -> None:
+    """Append one event."""
+    log = SqliteEventLog(path)
+    await log.open()
+    await log.append(one(stream, -1))
+    await log.close()
+
+
+if __name__ == "__main__":
+    task, *arguments = sys.argv[1:]
+    asyncio.run({"storm": storm, "acknowledge": acknowledge, "append": append}[task](*arguments))
