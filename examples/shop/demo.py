@@ -18,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from diptych import App
-from diptych.operations.verify import verify
 
 from .app import shop
 from .queries.customer_profiles import FindBestCustomers
@@ -204,7 +203,7 @@ class _Demo:
         countries = await self._app.ask(GetSalesByCountry())
         events = await self._app.log.head()
         began = self._clock()
-        proof = await verify(self._app, self._verifying(began))
+        proof = await self._app.verify(self._verifying(began))
         tally = replay.tally
         if finished_before:
             worked = (await self._ledger()).seconds

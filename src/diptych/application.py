@@ -16,6 +16,7 @@ from diptych.events.token import Token
 from diptych.messages.catalog import Catalog
 from diptych.messages.codec import MAX_MESSAGE_BYTES
 from diptych.messages.kinds import Query
+from diptych.operations.verify import Progress, Verification, verify
 from diptych.parts import Parts
 from diptych.queries.ask import Asker, Consistency, OnStale
 from diptych.queries.handler import QueryHandler, Source
@@ -280,11 +281,25 @@ class App:
             await self.open()
         return await self._panels.status()
 
+    async def verify(self, progress: Progress | None = None) -> Verification:
+        """Fold the log again from nothing and compare every row of every read model with it.
+
+        A projection is compared at its own checkpoint, so one that is behind is not wrong. Needs
+        memory for the rows of one read model at a time; `progress` is called with the events folded
+        so far and in all. Raises ProjectionFailed when an event cannot be folded, StaleRead when a
+        read model never stood still for long enough to be compared.
+        """
+        if not self._open:
+            await self.open()
+        kept = [(plan, self.sources[plan.projection].store) for plan in self._parts.plans.values()]
+        return await verify(self.log, self._parts.registry, kept, progress)
+
     async def rebuild(self, projection: type | str) -> None:
         """Forget a projection's rows and fold the log again from the first event, in place.
 
         Reads see it fill up meanwhile. Only in an application opened with `projections=False`, so
-        that no runner of this process is in the way.
+        that no runner of this process is in the way. Raises ProjectionFailed when an event cannot
+        be folded.
         """
         await self._panels.rebuild(self.plan_named(projection).name)
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from diptych import App
-from diptych.operations.verify import verify
 from diptych_examples.shop.app import shop
 from diptych_examples.shop.messages.commands import (
     GUEST,
@@ -75,7 +74,7 @@ async def app() -> AsyncIterator[App]:
         await app.settle()
         yield app
         await app.settle()
-        assert (await verify(app)).ok
+        assert (await app.verify()).ok
 
 
 async def test_the_cart_page_has_a_line_per_product_and_price(app: App):

@@ -46,11 +46,14 @@ def ports(modules: dict[Path, ast.Module]) -> dict[str, list[int]]:
 @pytest.fixture(scope="module")
 def suites(modules: dict[Path, ast.Module]) -> dict[str, set[int]]:
     """The numbers that each suite tests."""
-    return {
-        path.stem: numbers_tested(module)
-        for path, module in modules.items()
-        if path.parent == CONTRACTS and numbers_tested(module)
-    }
+    found: dict[str, set[int]] = {}
+    for path, module in modules.items():
+        if CONTRACTS in path.parents and (numbers := numbers_tested(module)):
+            # A suite is a file, or a folder of files, named like its port.
+            found.setdefault(
+                path.relative_to(CONTRACTS).parts[0].removesuffix(".py"), set()
+            ).update(numbers)
+    return found
 
 
 def test_there_are_ports_with_guarantees(ports: dict[str, list[int]]):

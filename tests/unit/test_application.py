@@ -13,6 +13,7 @@ from banking import (
     Deposit,
     Deposited,
     GetBalance,
+    InsufficientFunds,
     Richest,
     Withdraw,
 )
@@ -154,6 +155,26 @@ async def test_close_closes_everything_although_a_runner_died():
         await app.close()
     with pytest.raises(StoreUnavailable):
         await app.log.head()
+
+
+@pytest.mark.xfail(reason="application: cached states outlive close", strict=True)
+async def test_what_was_forgotten_by_closing_is_not_decided_on():
+    app = App("bank", BANK)
+    await app.dispatch(Deposit("a", 5))
+    await app.close()
+    with pytest.raises(InsufficientFunds) as failed:
+        await app.dispatch(Withdraw("a", 6))
+    await app.close()
+    assert failed.value.missing == 6
+
+
+async def test_inline_projections_are_inline_again_after_reopening():
+    app = App("bank", BANK, inline=[Balances])
+    for _ in range(3):
+        await app.dispatch(Deposit("a", 1))
+        done = await app.dispatch(Deposit("a", 1))
+        assert await app.ask(GetBalance("a"), after=done.token, within_s=0) == Balance("a", 2)
+        await app.close()
 
 
 # -- bad configurations ----------------------------------------------------------------------------

@@ -44,12 +44,11 @@ def verify(*, where: str | None, limit: int, as_json: bool) -> int:
 
 async def _verify(app: App) -> Verification:
     from diptych.cli.progress import Progress
-    from diptych.operations.verify import verify as verify_app
 
     await app.open(projections=False)
     try:
         with Progress("Verifying") as progress:
-            return await verify_app(app, progress=progress)
+            return await app.verify(progress)
     finally:
         await app.close()
 

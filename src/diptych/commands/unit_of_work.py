@@ -120,6 +120,8 @@ class UnitOfWork:
         )
         if done.repeated is not None:
             return await tools.answers.again(envelope, done.repeated)
+        for name in self._loaded:
+            tools.cache.put(name, self._after(name))
         token = Token(tools.log.identity, done.last, stream, version)
         return Done(token, tuple(events), stream, version)
 
@@ -149,7 +151,11 @@ class UnitOfWork:
         repository = self._repository(kind)
         stream = repository.decider.stream(key)
         if stream not in self._loaded:
-            held = await repository.load(stream)
+            cached = self._tools.cache.take(stream)
+            if cached is None:
+                held = await repository.load(stream)
+            else:
+                held = await repository.catch_up(stream, cached)
             self._check_expected(stream, held)
             self._owner[stream] = repository
             self._loaded[stream] = held

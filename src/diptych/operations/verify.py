@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from diptych.application import App
 from diptych.errors import ProjectionFailed, StaleRead
+from diptych.events.log import EventLog
+from diptych.messages.registry import Registry
 from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Find, ReadStore, Row
@@ -34,50 +35,53 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What was compared: `rows` of all read models against `events` of the log up to `position`."""
+    """What was compared: `rows` of all read models against the log's first `events` events."""
 
     ok: bool
     rows: int
     events: int
-    position: int
     differences: tuple[Difference, ...] = ()
 
 
-async def verify(app: App, progress: Progress | None = None) -> Verification:
-    """Fold the log again from nothing and compare every row of every read model with it.
-
-    A projection is compared at its own checkpoint, so one that is behind is not wrong. Needs memory
-    for the rows of one read model at a time. Raises ProjectionFailed when an event cannot be
-    folded, StaleRead when a read model never stood still for long enough to be compared.
-    """
-    await app.open()
-    head = await app.log.head()
-    plans = list(app.parts.plans.values())
+async def verify(
+    log: EventLog,
+    registry: Registry,
+    kept: Sequence[tuple[Plan, ReadStore]],
+    progress: Progress | None = None,
+) -> Verification:
+    """Compare the rows of every projection in `kept` with the log folded again; see App.verify."""
+    head = await log.head()
     rows = 0
     differences: list[Difference] = []
-    for number, plan in enumerate(plans):
+    for number, (plan, store) in enumerate(kept):
         done = number * head
 
         def report(folded: int, done: int = done) -> None:
             if progress is not None:
-                progress(done + min(folded, head), head * len(plans))
+                progress(done + min(folded, head), head * len(kept))
 
-        compared = await _Comparison(app, plan, report).run()
+        subscription = Subscription(log, registry, plan.steps)
+        compared = await _Comparison(plan, store, subscription, report).run()
         rows += compared.rows
         differences += compared.differences
-    return Verification(not differences, rows, head, head, tuple(differences))
+    return Verification(not differences, rows, head, tuple(differences))
 
 
 class _Comparison:
     """One projection folded beside its kept rows."""
 
-    def __init__(self, app: App, plan: Plan, report: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: ReadStore,
+        subscription: Subscription,
+        report: Callable[[int], None],
+    ) -> None:
         self.rows = 0
         self.differences: list[Difference] = []
-        self._app = app
         self._plan = plan
-        self._store: ReadStore = app.sources[plan.projection].store
-        self._subscription = Subscription(app.log, app.parts.registry, plan.steps)
+        self._store = store
+        self._subscription = subscription
         self._report = report
         self._at = 0
         self._folded: dict[str, Row] = {}

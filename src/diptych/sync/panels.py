@@ -50,7 +50,7 @@ class Panels:
             await store.open([plan.table for plan in plans])
         inline = [(plan, store) for plan, store in self._kept if plan.name in self._inline]
         for store, plans in self._by_store(inline):
-            await self._open_inline(store, plans)
+            await self._open_inline(store, plans, refuse=run)
         self._joined = True
         if run:
             later = [(plan, store) for plan, store in self._kept if plan.name not in self._inline]
@@ -77,7 +77,7 @@ class Panels:
             await store.close()
 
     async def rebuild(self, name: str) -> None:
-        """Forget a projection's rows and fold the log again from the first event."""
+        """Forget a projection's rows and fold the log again; raise what it fails on."""
         if self._tasks:
             raise ConfigurationError(
                 f"{name} is being run by this application; open it with "
@@ -86,7 +86,11 @@ class Panels:
         for plan, store in self._kept:
             if plan.name == name:
                 await store.reset(plan.table)
-                await self._runner(store, [plan]).catch_up()
+                runner = self._runner(store, [plan])
+                await runner.catch_up()
+                for member in runner.members:
+                    if member.error is not None:
+                        raise member.error
 
     async def status(self) -> list[ProjectionStatus]:
         """Where every projection stands."""
@@ -112,15 +116,16 @@ class Panels:
             )
         return made
 
-    async def _open_inline(self, store: ReadStore, plans: list[Plan]) -> None:
+    async def _open_inline(self, store: ReadStore, plans: list[Plan], *, refuse: bool) -> None:
         runner = self._runner(store, plans)
         await runner.catch_up()
         for member in runner.members:
-            if not member.runs:
+            if refuse and not member.runs:
                 raise ConfigurationError(
                     f"the inline projection {member.plan.name} cannot take part: "
                     f"{self._hinge.arrivals.trouble(member.plan.name)}"
                 )
+        plans = [member.plan for member in runner.members if member.runs]
         if not self._joined:
             self._hinge.log.join(InlineProjections(self._hinge.registry, store, plans))
 

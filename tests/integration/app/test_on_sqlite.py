@@ -251,3 +251,31 @@ async def test_the_same_rows_whichever_store_keeps_them(tmp_path):
                     assert spot == answers[-1]
     assert all(one == answers[0] for one in answers)
     assert len(answers) == 8
+
+
+async def test_inline_projections_are_inline_again_after_reopening(url):
+    app = App("bank", BANK, write=url, inline=[Balances])
+    for start in range(1, 4):
+        done = await app.dispatch(Deposit("a", 1))
+        assert await app.ask(GetBalance("a"), after=done.token, within_s=0) == Balance("a", start)
+        await app.close()
+
+
+async def test_a_cancelled_dispatch_happened_or_did_not_and_its_id_tells(url):
+    async with App("bank", BANK, write=url) as app:
+        for number in range(30):
+            task = asyncio.create_task(app.dispatch(Deposit("a", 1), id=f"d{number}"))
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await app.dispatch(Deposit("a", 1), id=f"d{number}")
+        assert await app.log.head() == 30
+        assert (await app.load(Account, "a")).balance == 30
+
+
+async def test_snapshots_and_stored_state_survive_a_change_of_mind(url):
+    for number, options in enumerate([{}, {"state_stored": [Account]}] * 3):
+        async with App("bank", BANK, write=url, **options) as app:
+            assert (await app.load(Account, "a")).balance == number
+            await app.dispatch(Deposit("a", 1))

@@ -37,7 +37,7 @@ async def storm(path: str, name: str, count: str) -> None:
 
     await asyncio.gather(*(add(number) for number in range(int(count))))
     await log.close()
-    print(conflicts, flush=True)
+    os.write(1, b"%d" % conflicts)
 
 
 async def acknowledge(path: str) -> None:

@@ -1,7 +1,5 @@
 """An application from end to end, on memory."""
 
-from __future__ import annotations
-
 import pytest
 from banking import (
     BANK,
@@ -17,7 +15,7 @@ from banking import (
     Withdrawn,
 )
 
-from diptych import App
+from diptych import App, Projection
 from diptych.errors import ConfigurationError, StaleRead
 from diptych.testing import recorded, scenario
 
@@ -36,6 +34,13 @@ async def test_events_may_be_given_too():
         await bank.given(recorded(Deposited("b", 7), stream="Account-b"))
         assert (await bank.app.load(Account, "a")).balance == 101
         await bank.ask(GetBalance("b")).gives(Balance("b", 7))
+
+
+async def test_events_may_be_given_to_what_is_stored_as_state():
+    app = App("bank", BANK, state_stored=[Account])
+    async with scenario(app) as bank:
+        await bank.given(Deposited("a", 100)).when(Withdraw("a", 30)).then(Withdrawn("a", 30))
+        await bank.given(Deposited("a", 1)).when(Withdraw("a", 72)).then_rejected(missing=1)
 
 
 async def test_a_rejection_is_told_with_its_facts():
@@ -74,12 +79,7 @@ async def test_wrong_events_and_answers_tell_the_story_so_far():
 
 
 async def test_a_projection_that_fails_is_named_at_the_end():
-    from banking import Balances
-
-    class Failing(Balances):
-        pass
-
-    class Broken(BANK[1].__orig_bases__[0]):
+    class Broken(Projection[Balance]):
         def deposited(self, row: Balance, event: Deposited) -> None:
             raise ZeroDivisionError
 

@@ -89,6 +89,8 @@ class MemoryEventLog:
             undo.run()
             raise
         self._wake_those_who_wait()
+        # Others get a turn, as with every store that has to wait for something.
+        await asyncio.sleep(0)
         return appended
 
     async def read(
