@@ -84,6 +84,8 @@ class App:
         self._parts = Parts(parts, max_message_bytes)
         stores = Stores(write, read, self._parts, self.environment)
         self.log: EventLog = stores.log
+        for one in inline:
+            stores.check_inline(self._parts.plan_for(one))
         self._arrivals = Arrivals()
         given = {type(one): one for one in resources}
         self._commands = Catalog(name, "command", self._parts.commands, max_message_bytes)
@@ -143,6 +145,7 @@ class App:
                 await self._let_go()
 
     async def _let_go(self) -> None:
+        self._left.forget()
         try:
             await self._panels.close()
         finally:

@@ -101,7 +101,8 @@ class Rejection(DiptychError):
     """The business says no to a command. Nothing was written.
 
     Raise it, or a class derived from it, where a command is decided. Keyword arguments become
-    facts: `raise Rejection("insufficient funds", missing=20)`.
+    facts: `raise Rejection("insufficient funds", missing=20)`. Facts are kept as JSON where the
+    caller gave the command an id: what JSON does not know comes again as text.
     """
 
     code = "rejected"

@@ -30,6 +30,7 @@ class Stores:
         environment: Environment,
     ) -> None:
         self._environment = environment
+        self._write = write
         self.log: EventLog = self._open_log(write)
         self._stores: dict[str, ReadStore] = {}
         self._urls: dict[str, str] = {}
@@ -46,6 +47,14 @@ class Stores:
                     f"{plan.projection.__name__} writes its own SQL, which {url} does not have. "
                     f'Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
+
+    def check_inline(self, plan: Plan) -> None:
+        """Raise ConfigurationError when a projection cannot take part in the log's transactions."""
+        if self._urls[plan.name] != self._write:
+            raise ConfigurationError(
+                f"{plan.name} cannot be inline: it is kept in {self._urls[plan.name]}, "
+                f"not in the log's database ({self._write}), so they cannot commit together."
+            )
 
     def of(self, plan: Plan) -> ReadStore:
         """The store that keeps a projection."""

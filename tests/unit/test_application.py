@@ -157,7 +157,6 @@ async def test_close_closes_everything_although_a_runner_died():
         await app.log.head()
 
 
-@pytest.mark.xfail(reason="application: cached states outlive close", strict=True)
 async def test_what_was_forgotten_by_closing_is_not_decided_on():
     app = App("bank", BANK)
     await app.dispatch(Deposit("a", 5))

@@ -33,6 +33,10 @@ class StateCache:
         if len(self._held) > self._limit:
             del self._held[next(iter(self._held))]
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._held.clear()
+
     def __len__(self) -> int:
         return len(self._held)
 

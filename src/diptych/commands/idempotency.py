@@ -85,8 +85,8 @@ class FirstAnswers:
         answer = _decode(first.answer)
         if answer.refusal is not None:
             raise _as_rejection(answer.refusal)
-        last = first.first + first.count - 1 if first.count else 0
-        stored = await self._log.read(first.first - 1, first.count) if first.count else []
+        last = first.first + first.events - 1 if first.events else 0
+        stored = await self._log.read(first.first - 1, first.events) if first.events else []
         events = tuple(self._registry.decode(one.type, one.schema, one.data) for one in stored)
         token = Token(self._log.identity, last, answer.stream, answer.version)
         return Done(token, events, answer.stream, answer.version, repeated=True)

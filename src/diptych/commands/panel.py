@@ -79,6 +79,10 @@ class LeftPanel:
                 handlers[command] = self._function_handler(owner)
         return Dispatcher(handlers, self._options.middleware)
 
+    def forget(self) -> None:
+        """Keep no state: the log is closed, and may be another one when it is opened again."""
+        self._tools.cache.clear()
+
     @property
     def repositories(self) -> Sequence[EventSourcedRepository]:
         """One per decider."""

@@ -61,19 +61,22 @@ class CommandRecord(NamedTuple):
     """The first answer to a command whose caller gave it an id.
 
     `digest` identifies the command's content; `answer` is JSON bytes that the command side reads
-    back; `first` and `count` say which positions the command wrote (0, 0: none). The log fills in
-    `first` and `count`.
+    back; `first` and `events` say which positions the command wrote (0, 0: none). The log fills in
+    `first` and `events`.
     """
 
     command_id: str
     digest: bytes
     answer: bytes
     first: int = 0
-    count: int = 0
+    events: int = 0
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
-    """One all-or-nothing addition to the log. No stream may be named twice."""
+    """One all-or-nothing addition to the log. No stream may be named twice.
+
+    `recorded_us` is the wall clock of whoever appends; 0: the log's.
+    """
 
     streams: tuple[StreamAppend, ...] = ()
     condition: AppendCondition | None = None
@@ -83,19 +86,19 @@ class Append(msgspec.Struct, frozen=True, gc=False):
 
 
 class Appended(NamedTuple):
-    """Where an append went: its first position and how many events.
+    """Where an append went: its first position and the number of its events.
 
     `repeated` holds the first answer, and nothing was written, when the command id was known.
     """
 
     first: int
-    count: int
+    events: int
     repeated: CommandRecord | None = None
 
     @property
     def last(self) -> int:
         """Position of the last event appended; 0 when there was none."""
-        return self.first + self.count - 1 if self.count else 0
+        return self.first + self.events - 1 if self.events else 0
 
 
 class LogTransaction(Protocol):
@@ -113,7 +116,8 @@ class Participant(Protocol):
     """Work that commits together with appends: an inline projection.
 
     The log calls `join` inside its transaction, after the events of a group of appends have their
-    positions and before they are durable.
+    positions and before they are durable; again when it has rolled back, and from any thread. So a
+    participant keeps nothing between two calls.
     """
 
     def join(self, transaction: LogTransaction, head: int) -> None:
@@ -138,8 +142,8 @@ class EventLog(Protocol):
     G8 One failing append never fails another that happens to be committed with it.
     G9 `wait` returns once the head is past the given position, also when another process appended.
     G10 What was appended is never changed or removed by this port.
-    G11 A snapshot is kept for the highest version offered; `snapshot` returns exactly what was
-        stored.
+    G11 A snapshot is kept for the highest version offered, of one version the last; `snapshot`
+        returns exactly what was stored.
 
     Not promised: that `recorded_us` ascends; that an append whose caller was cancelled did not
     happen.
@@ -150,7 +154,7 @@ class EventLog(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name of this log, given when it was made; tokens carry it."""
+        """Name of this log, given when it was made; tokens carry it. Known once it was opened."""
 
     async def open(self) -> None:
         """Connect, and make the tables where there are none. Calling again does nothing."""

@@ -151,7 +151,7 @@ class ReadStore(Protocol):
         """Connect and make what is missing for these projections. Calling again adds the new."""
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
-        """The rows of these keys."""
+        """The rows of these keys. Raises ConfigurationError for a projection without keys."""
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Write the changes of one or more projections in one go."""
@@ -183,6 +183,9 @@ class ReadStore(Protocol):
 
 class InlineRows(Protocol):
     """A read store within the transaction of an event log (capability INLINE)."""
+
+    def checkpoint(self, projection: str) -> CheckpointInfo:
+        """As ReadStore.checkpoint."""
 
     def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As ReadStore.load, seeing what this transaction wrote."""

@@ -33,7 +33,7 @@ class InlineProjections:
         """Bring every projection to `head`. Raises ProjectionFailed: the append must then fail."""
         rows: InlineRows = self._store.within(transaction.handle)
         for plan, decoder in self._plans:
-            after = rows.load(plan.name, ()).checkpoint
+            after = rows.checkpoint(plan.name).position
             while after < head:
                 delivery = decoder.decode(transaction.read(after, _PAGE), after)
                 if delivery.broken is not None:
@@ -47,5 +47,6 @@ class InlineProjections:
                         stream=stored.stream,
                     ) from error
                 batch = Batch(plan, delivery.envelopes, after, delivery.upto)
-                rows.apply([batch.change(rows.load(plan.name, batch.keys).rows)])
+                before = rows.load(plan.name, batch.keys).rows if plan.shape else {}
+                rows.apply([batch.change(before)])
                 after = delivery.upto

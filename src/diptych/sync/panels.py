@@ -41,7 +41,7 @@ class Panels:
         for plan, store in kept:
             if plan.name in inline and Capability.INLINE not in store.capabilities:
                 raise ConfigurationError(
-                    f"{plan.name} cannot be inline: its store is not in the log's database."
+                    f"{plan.name} cannot be inline: its store cannot take part in transactions."
                 )
 
     async def open(self, *, run: bool) -> None:

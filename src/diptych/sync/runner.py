@@ -90,12 +90,16 @@ class Runner:
                 await self.find_checkpoints()
                 await self._follow()
             except CheckpointMoved:
-                continue  # another process runs them too; go on from where it is
+                await asyncio.sleep(0)  # another process runs them too; go on from where it is
             except (StoreUnavailable, OutcomeUnknown) as error:
                 self._trouble(f"retrying: {error}")
                 chance = 0.5 + self._environment.random.random()
                 await self._environment.sleep(self._pause_s * chance)
                 self._pause_s = min(self._pause_s * 2, RETRY_S[1])
+            except Exception as error:
+                for member in self.members:
+                    self._hold(member, "failed", None, f"its runner ended with {error!r}")
+                raise
 
     async def catch_up(self) -> None:
         """Come to the head of this moment, then return."""
@@ -113,6 +117,7 @@ class Runner:
         for member in self.members:
             if member.state == "failed":
                 continue
+            member.error = None  # of a step that another runner was faster with
             member.state = "live"
             found = await self.store.checkpoint(member.plan.name)
             member.position = found.position

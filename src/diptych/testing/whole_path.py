@@ -22,8 +22,9 @@ class PathScenario:
     """An application with an empty log; `async with` opens and closes it.
 
     Beyond what a scenario says it checks that a command given again with the same id has no second
-    effect and gets the first answer again, that every projection comes to the head, and that an
-    answer which waits equals the answer folded on the spot.
+    effect and gets the first answer again, that every projection comes to the head and ends with
+    the rows that the log folded again gives, and that an answer which waits equals the answer
+    folded on the spot.
     """
 
     def __init__(self, app: App, *, within_s: float = 5.0) -> None:
@@ -51,6 +52,7 @@ class PathScenario:
         try:
             if kind is None:
                 await self.app.settle(self._within_s)
+                await self._verify()
         finally:
             await self.app.close()
 
@@ -69,6 +71,16 @@ class PathScenario:
     def ask(self, query: Any) -> PathAsk:
         """A query."""
         return PathAsk(self, (), query)
+
+    async def _verify(self) -> None:
+        found = await self.app.verify()
+        wrong = [
+            f"  {one.projection} {one.key!r}: {line}"
+            for one in found.differences
+            for line in differences(one.expected, one.kept)
+        ]
+        if not found.ok:
+            self.fail("read models are not what the log folded again gives.", wrong)
 
     # -- doing -----------------------------------------------------------------------------------
 

@@ -201,7 +201,7 @@ def test_closing_in_the_middle_of_the_work_stops_everything_and_breaks_nothing()
         for ended in await asyncio.gather(*clients, return_exceptions=True):
             assert ended is None or isinstance(ended, StoreUnavailable), repr(ended)
         await app.settle(60)
-        assert (await verify(app)).ok
+        assert (await app.verify()).ok
         await app.close()
         assert [one for one in asyncio.all_tasks() if "projections" in one.get_name()] == []
 

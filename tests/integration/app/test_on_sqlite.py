@@ -140,10 +140,6 @@ async def test_read_models_in_a_file_of_their_own(url, tmp_path):
         assert await app.ask(GetBalance("a"), after=done.token) == Balance("a", 5)
 
 
-@pytest.mark.xfail(
-    reason="panels: INLINE says that a store could take part, not that it is in the log's database",
-    strict=True,
-)
 @pytest.mark.parametrize("read", ["memory://", "sqlite:///{}/read.db"])
 def test_a_projection_kept_elsewhere_cannot_be_inline(url, tmp_path, read):
     with pytest.raises(ConfigurationError, match="not in the log's database"):

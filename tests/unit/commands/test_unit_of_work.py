@@ -11,6 +11,7 @@ from banking import (
     Deposited,
     InsufficientFunds,
     Transfer,
+    Withdraw,
     Withdrawn,
 )
 
@@ -52,6 +53,47 @@ async def test_a_rejection_by_the_second_decision_takes_back_the_first():
         with pytest.raises(InsufficientFunds):
             await app.dispatch(Transfer("a", "b", 51))
         assert await app.log.head() == 1
+        assert (await app.dispatch(Transfer("a", "b", 50))).version == 2
+
+
+async def test_an_error_after_a_decision_takes_it_back():
+    class Break(Command):
+        account_id: str
+
+    async def break_down(command: Break, work: UnitOfWork) -> None:
+        await work.decide(Account, "a", Withdraw("a", 50))
+        raise ZeroDivisionError
+
+    async with App("bank", [*BANK, break_down]) as app:
+        await app.dispatch(Deposit("a", 50))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                await app.dispatch(Break("a"))
+        assert (await app.dispatch(Withdraw("a", 50))).events == (Withdrawn("a", 50),)
+
+
+async def test_a_state_that_a_handler_spoils_is_spoilt_for_it_alone():
+    class Spoil(Command):
+        account_id: str
+
+    async def spoil(command: Spoil, work: UnitOfWork) -> None:
+        (await work.load(Account, "a")).balance = 1_000
+
+    async with App("bank", [*BANK, spoil]) as app:
+        await app.dispatch(Deposit("a", 50))
+        await app.dispatch(Spoil("a"))
+        with pytest.raises(InsufficientFunds) as failed:
+            await app.dispatch(Withdraw("a", 51))
+        assert failed.value.missing == 1
+
+
+async def test_a_rejection_decided_on_stale_states_is_decided_again(on_one_log):
+    one, other = on_one_log("one", BANK), on_one_log("other", BANK)
+    await one.dispatch(Deposit("a", 10))
+    await one.dispatch(Transfer("a", "b", 10))
+    await other.dispatch(Deposit("a", 90))
+    assert (await one.dispatch(Transfer("a", "b", 90))).version == 4
+    assert (await other.load(Account, "b")).balance == 100
 
 
 async def test_the_state_includes_what_was_recorded_so_far():

@@ -367,10 +367,6 @@ async def test_status_says_what_is_behind_and_for_how_long():
     await app.close()
 
 
-@pytest.mark.xfail(
-    reason="runner: the error of a step that was overtaken holds its projection later on",
-    strict=True,
-)
 async def test_an_event_that_another_process_has_got_over_is_forgotten():
     app = await App("bank", [Account, Failing]).open(projections=False)
     for amount in (1, 13, 2):
@@ -391,9 +387,6 @@ async def test_an_event_that_another_process_has_got_over_is_forgotten():
     await app.close()
 
 
-@pytest.mark.xfail(
-    reason="runner: an error that is not ours ends the task, and nobody is told", strict=True
-)
 async def test_who_waits_for_a_runner_that_died_is_told_why():
     app = App("bank", BANK)
     Faulty(app.sources[Balances].store, "checkpoint", [RuntimeError("strange")])

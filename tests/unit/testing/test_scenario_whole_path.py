@@ -17,6 +17,7 @@ from banking import (
 
 from diptych import App, Projection
 from diptych.errors import ConfigurationError, StaleRead
+from diptych.queries.read_store import Change, Row
 from diptych.testing import recorded, scenario
 
 
@@ -96,3 +97,15 @@ async def test_the_same_seed_gives_the_same_world():
 
     assert await ids(1) == await ids(1)
     assert await ids(1) != await ids(2)
+
+
+async def test_a_read_model_that_drifted_is_named_at_the_end():
+    async def drift() -> None:
+        async with scenario(BANK) as bank:
+            await bank.given(Deposit("a", 5))
+            await bank.app.settle()
+            store = bank.app.sources[BANK[1]].store
+            await store.apply([Change("balances", 1, 1, [Row("a", 1, Balance("a", 6))])])
+
+    with pytest.raises(AssertionError, match="balances 'a': balance: expected 5, was 6"):
+        await drift()

@@ -77,7 +77,7 @@ class MemoryEventLog:
         self._refuse_when_closed()
         known = append.command and self._commands.get(append.command.command_id)
         if known:
-            return Appended(known.first, known.count, known)
+            return Appended(known.first, known.events, known)
         self._check_versions(append.streams)
         if append.condition is not None:
             self._check_condition(append.condition)
@@ -179,7 +179,7 @@ class MemoryEventLog:
         if append.command is not None:
             command_id = append.command.command_id
             undo.add(lambda: _put_back(self._commands, command_id, None))
-            self._commands[command_id] = append.command._replace(first=first, count=count)
+            self._commands[command_id] = append.command._replace(first=first, events=count)
         return Appended(first, count)
 
     def _write_stream(self, stream: StreamAppend, recorded_us: int) -> None:

@@ -130,6 +130,11 @@ class MemoryInlineRows:
         self._rows = rows
         self._undo = undo
 
+    def checkpoint(self, projection: str) -> CheckpointInfo:
+        """As MemoryReadStore.checkpoint."""
+        rows = self._rows(projection)
+        return CheckpointInfo(rows.checkpoint, rows.made_for)
+
     def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As MemoryReadStore.load."""
         return self._rows(projection).load(keys)

@@ -66,7 +66,7 @@ class AppendBatch:
         if append.command is not None:
             known = self._commands.get(append.command.command_id)
             if known is not None:
-                return Appended(known.first, known.count, known)
+                return Appended(known.first, known.events, known)
         refusal = self._conflict(append.streams) or (
             self._violation(append.condition) if append.condition is not None else None
         )
@@ -80,7 +80,7 @@ class AppendBatch:
         count = self.head - before
         first = before + 1 if count else 0
         if append.command is not None:
-            self._add_command(append.command._replace(first=first, count=count), job.recorded_us)
+            self._add_command(append.command._replace(first=first, events=count), job.recorded_us)
         return Appended(first, count)
 
     def write(self) -> None:

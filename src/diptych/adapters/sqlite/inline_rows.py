@@ -8,8 +8,8 @@ import apsw
 
 from diptych.adapters.sqlite.changes import check_changes, write_changes
 from diptych.adapters.sqlite.projections import Projections
-from diptych.adapters.sqlite.statements import all_rows
-from diptych.queries.read_store import Change, Loaded
+from diptych.adapters.sqlite.statements import all_rows, sql
+from diptych.queries.read_store import Change, CheckpointInfo, Loaded
 
 __all__ = ["SqliteInlineRows"]
 
@@ -22,6 +22,12 @@ class SqliteInlineRows:
     def __init__(self, projections: Projections, connection: apsw.Connection) -> None:
         self._projections = projections
         self._connection = connection
+
+    def checkpoint(self, projection: str) -> CheckpointInfo:
+        """As SqliteReadStore.checkpoint."""
+        self._projections.known(projection)
+        found = all_rows(self._connection, sql("select_checkpoint"), (projection,))
+        return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
 
     def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As SqliteReadStore.load, seeing what this transaction wrote."""

@@ -33,7 +33,7 @@ class Commands(Keeping):
         given = CommandRecord("c-1", bytes(range(256)), '{ "größe":1 }'.encode())
         appended = await log.append(add("a", *numbered(3), command=given))
         assert appended.repeated is None, "the first time is no repetition"
-        assert await log.command("c-1") == given._replace(first=5, count=3)
+        assert await log.command("c-1") == given._replace(first=5, events=3)
         assert await log.command("c-2") is None
         assert await log.command("C-1") is None, "ids are compared exactly"
 
@@ -45,9 +45,9 @@ class Commands(Keeping):
         before = await state_of(log, ["a", "b", "c"], ["c-1"])
         other = add("c", snapshots=(snapshot("c", 1),), command=command("c-1", b"2"))
         appended = await log.append(other)
-        first = command("c-1", b"1")._replace(first=1, count=2)
+        first = command("c-1", b"1")._replace(first=1, events=2)
         assert appended.repeated == first, "the first record was not returned"
-        assert (appended.first, appended.count) == (1, 2), "a repetition answers as the first did"
+        assert (appended.first, appended.events) == (1, 2), "a repetition answers as the first did"
         assert await state_of(log, ["a", "b", "c"], ["c-1"]) == before, "a known id wrote something"
 
     async def test_g7_a_retry_finds_its_answer_where_version_and_condition_moved(
@@ -59,16 +59,16 @@ class Commands(Keeping):
         first = await log.append(once)
         again = await log.append(once)
         assert again.repeated is not None
-        assert (again.first, again.count) == (first.first, first.count)
+        assert (again.first, again.events) == (first.first, first.events)
         assert await log.head() == 1
 
     async def test_g7_a_command_without_events_is_recorded_too(self, log: EventLog) -> None:
         await log.append(add("a"))
         await log.append(Append(command=command("c-1")))
-        assert await log.command("c-1") == command("c-1")._replace(first=0, count=0)
+        assert await log.command("c-1") == command("c-1")._replace(first=0, events=0)
         again = await log.append(add("a", command=command("c-1", b"2")))
         assert again.repeated == command("c-1")
-        assert (again.first, again.count, again.last) == (0, 0, 0)
+        assert (again.first, again.events, again.last) == (0, 0, 0)
         assert await log.head() == 1
 
     async def test_g7_a_failed_append_records_nothing(self, log: EventLog) -> None:
@@ -100,7 +100,7 @@ class Commands(Keeping):
             assert kept is not None
             for answer in answers:
                 assert answer.repeated in (None, kept), "somebody got another answer than the first"
-                assert (answer.first, answer.count) == (1, 1)
+                assert (answer.first, answer.events) == (1, 1)
         assert [b"%d" % number for number in numbers(await everything(log))] == [kept.answer]
 
     async def test_g7_ids_are_compared_exactly(self, log: EventLog) -> None:
@@ -110,4 +110,4 @@ class Commands(Keeping):
             assert answer.repeated is None, f"{command_id!r} was taken for another id"
         for number, command_id in enumerate(ids):
             kept = await log.command(command_id)
-            assert kept == command(command_id)._replace(first=number + 1, count=1)
+            assert kept == command(command_id)._replace(first=number + 1, events=1)

@@ -70,7 +70,7 @@ class Conflicts(Keeping):
         unfit = Append(streams=(to("a", expected=1), to("c", fact(3), expected=0)))
         await refusal(VersionConflict, log.append(unfit), "a is at 2, and c depends on it")
         absent = Append(streams=(to("nowhere", expected=0),))
-        assert (await log.append(absent)).count == 0
+        assert (await log.append(absent)).events == 0
         assert numbers(await everything(log)) == [0, 1, 2]
 
     async def test_g5_one_of_many_wins(self, log: EventLog) -> None:

@@ -109,5 +109,5 @@ class Neighbours(Contract):
         assert kept == [number for number in range(30) if number % 3]
         for result in results:
             if isinstance(result, Appended):
-                assert result.count == 1
+                assert result.events == 1
         await log.append(add("afterwards", expected=0))

@@ -51,12 +51,12 @@ class Ordering(Contract):
         assert_dense(events)
         by_position = {event.position: event for event in events}
         for number, answer in enumerate(answers):
-            own = [by_position[at] for at in range(answer.first, answer.first + answer.count)]
+            own = [by_position[at] for at in range(answer.first, answer.first + answer.events)]
             assert set(numbers(own)) == {number}, (
                 f"positions {answer.first} to {answer.last} were answered to append {number}, and "
                 f"hold events of {sorted(set(numbers(own)))}"
             )
-        assert sum(answer.count for answer in answers) == len(events), "events too many"
+        assert sum(answer.events for answer in answers) == len(events), "events too many"
 
     async def test_g3_a_reader_never_sees_a_gap(self, log: EventLog) -> None:
         appends = list(self._many_appends(150))

@@ -160,7 +160,7 @@ class GappyLog(SharedLog):
         except Exception:
             self._burnt.append(await self.inner.head())
             raise
-        return done._replace(first=self._shown(done.first)) if done.count else done
+        return done._replace(first=self._shown(done.first)) if done.events else done
 
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
@@ -203,7 +203,7 @@ class RacingLog(SharedLog):
     async def append(self, append: Append) -> Appended:
         """Commit a little later, some appends later than others."""
         appended = await self.inner.append(append)
-        mine = set(range(appended.first, appended.first + appended.count))
+        mine = set(range(appended.first, appended.first + appended.events))
         self._uncommitted |= mine
         for _ in range(appended.first % 3):
             await asyncio.sleep(0)

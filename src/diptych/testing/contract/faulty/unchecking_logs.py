@@ -58,13 +58,13 @@ class CheckThenActLog(SharedLog):
         """Look, wait, write."""
         known = append.command and self._records.get(append.command.command_id)
         if known:
-            return Appended(known.first, known.count, known)
+            return Appended(known.first, known.events, known)
         await self._look(append)
         await asyncio.sleep(0)
         blind = changed(_at_any_version(append), condition=None, command=None)
         done = await self.inner.append(blind)
         if append.command is not None:
-            record = append.command._replace(first=done.first, count=done.count)
+            record = append.command._replace(first=done.first, events=done.events)
             self._records[record.command_id] = record
         return done
 
