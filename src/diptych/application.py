@@ -268,15 +268,18 @@ class App:
     async def settle(self, within_s: float = 5.0) -> None:
         """Wait until every projection has come to the present head.
 
-        Raises StaleRead that says who is behind, before which event, and why.
+        Raises StaleRead that says who is behind, before which event, and why, once every
+        projection has come as far as it can.
         """
         token = await self.head_token()
         deadline = asyncio.get_running_loop().time() + within_s
+        behind = []
         for plan in self._parts.plans.values():
-            source = self.sources[plan.projection]
             left = max(0.0, deadline - asyncio.get_running_loop().time())
-            if not await self._freshness.wait(source, token.position, left):
-                raise await self._not_settled(plan, token.position, within_s)
+            if not await self._freshness.wait(self.sources[plan.projection], token.position, left):
+                behind.append(plan)
+        if behind:
+            raise await self._not_settled(behind, token.position, within_s)
 
     async def status(self) -> list[ProjectionStatus]:
         """Where every projection stands, in the order they were listed."""
@@ -335,18 +338,22 @@ class App:
         store: ReadStore = self.sources[plan.projection].store
         return lambda: unseen_rows(self.log, self._parts.registry, store, plan)
 
-    async def _not_settled(self, plan: Plan, head: int, within_s: float) -> StaleRead:
+    async def _not_settled(self, behind: list[Plan], head: int, within_s: float) -> StaleRead:
+        said = [await self._where(plan, head) for plan in behind]
+        first = self.sources[behind[0].projection]
+        return StaleRead(
+            f"after {within_s:g} s, " + "; ".join(said),
+            projection=behind[0].name,
+            wanted=head,
+            reached=(await first.store.checkpoint(behind[0].name)).position,
+            within_s=within_s,
+            why=self._freshness.why(first),
+        )
+
+    async def _where(self, plan: Plan, head: int) -> str:
         source = self.sources[plan.projection]
         reached = (await source.store.checkpoint(plan.name)).position
         following = await self.log.read(reached, 1)
         event = f" before {following[0].type} of {following[0].stream}" if following else ""
-        why = self._freshness.why(source)
-        return StaleRead(
-            f"{plan.name} stands at position {reached}{event}, {head - reached} events behind the "
-            f"head {head} after {within_s:g} s: {why or 'it is still catching up'}",
-            projection=plan.name,
-            wanted=head,
-            reached=reached,
-            within_s=within_s,
-            why=why,
-        )
+        why = self._freshness.why(source) or "it is still catching up"
+        return f"{plan.name} stands at position {reached}{event}, {head - reached} behind: {why}"

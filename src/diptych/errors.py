@@ -102,7 +102,7 @@ class Rejection(DiptychError):
 
     Raise it, or a class derived from it, where a command is decided. Keyword arguments become
     facts: `raise Rejection("insufficient funds", missing=20)`. Facts are kept as JSON where the
-    caller gave the command an id: what JSON does not know comes again as text.
+    caller gave the command an id: what JSON does not know becomes text then.
     """
 
     code = "rejected"

@@ -61,6 +61,9 @@ class FirstAnswers:
             return None
         refusal = None
         if rejection is not None:
+            # What JSON does not know becomes text now, so that the first answer and every later one
+            # are the same.
+            rejection.facts = msgspec.json.decode(_encode(rejection.facts))
             refusal = Refusal(_name_of(type(rejection)), rejection.message, rejection.facts)
         digest = digest_of(envelope.command, self._commands)
         return CommandRecord(envelope.command_id, digest, _encode(Answer(stream, version, refusal)))

@@ -111,7 +111,7 @@ class Batch:
 
 
 def _texts(keys: Iterable[str]) -> list[str]:
-    found = list(keys)
+    found = list(dict.fromkeys(keys))  # an event has its effect on a row once
     for one in found:
         if type(one) is not str:
             raise TypeError(f"the key function gave {one!r}; keys are str")

@@ -126,7 +126,10 @@ async def test_a_cancelled_append_happens_and_harms_nobody(log, where):
     assert await log.head() == 3
 
 
-async def test_a_lone_caller_lets_others_have_their_turn(log, where):
+async def test_a_lone_caller_lets_others_have_their_turn_when_its_time_is_up(
+    log, where, monkeypatch
+):
+    monkeypatch.setattr("diptych.adapters.sqlite.writer._KEEP_TURN_S", 0.0)
     turns = 0
 
     async def count():

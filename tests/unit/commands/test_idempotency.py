@@ -274,9 +274,6 @@ async def test_the_facts_of_a_rejection_are_the_same_plain_data_every_time():
     assert facts[0] == facts[1]
 
 
-@pytest.mark.xfail(
-    reason="idempotency: facts that JSON does not know come again as text", strict=True
-)
 async def test_the_facts_of_a_rejection_keep_their_types():
     class Shop(Aggregate, key="name"):
         def ask(self, command: Ask) -> Asked:

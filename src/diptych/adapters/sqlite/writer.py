@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 
 from diptych.adapters.sqlite.jobs import Job
+from diptych.adapters.sqlite.lone_append import LoneAppend
 from diptych.adapters.sqlite.nudge import Nudge
 from diptych.adapters.sqlite.transaction import Committed, GroupCommit, NotAtOnce
 from diptych.adapters.sqlite.url import Location
@@ -25,6 +26,8 @@ _INLINE_ROWS = 256
 _INLINE_S = 0.0006
 """A disk that syncs faster than this is written to from the event loop: handing a group to a thread
 and back takes as long, and much longer while the loop is busy."""
+_KEEP_TURN_S = 0.0005
+"""How long one caller that appends in a row may keep others from their turn."""
 _ROW_S = 0.000_008
 
 
@@ -50,9 +53,11 @@ class Writer:
         self._on_head = on_head
         self._nudge = nudge
         self._group_commit = GroupCommit(connection, location.path)
+        self._lone_append = LoneAppend(connection, location.path)
         self._wal = WriteAheadLog(connection, location.path)
         self._submitted: list[Job] = []
         self._alone = False
+        self._turn_given = 0.0
         self._handed_over = 0
         self._commit_s = 0.0
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
@@ -91,21 +96,29 @@ class Writer:
     # --- on the event loop ---
 
     async def _commit_alone(self, job: Job) -> Any:
-        """The road of a lone caller: no future, and one turn of the loop instead of two.
+        """The road of a lone caller: no future, and hardly a turn of the loop.
 
         Whoever comes within this turn begins a group, and then nobody is alone any more.
         """
         self._alone = False
-        try:
-            committed = self._commit([job], patience_s=0)
-        except NotAtOnce:
-            job.future = self._loop.create_future()
-            self._hand_over([job])
-            return await job.future
-        self._after_commit_here(committed)
-        await asyncio.sleep(0)  # others get a turn, however many appends the caller does in a row
+        began = time.perf_counter()
+        outcome: Any = self._lone_append.commit(job)
+        if outcome is not None:
+            self._learn(time.perf_counter() - began)
+            self._after_commit_here(outcome.first)
+        else:
+            try:
+                committed = self._commit([job], patience_s=0)
+            except NotAtOnce:
+                job.future = self._loop.create_future()
+                self._hand_over([job])
+                return await job.future
+            self._after_commit_here(committed.head)
+            outcome = committed.outcomes[0]
+        if began - self._turn_given > _KEEP_TURN_S:
+            self._turn_given = began
+            await asyncio.sleep(0)
         self._alone = not self._submitted
-        outcome = committed.outcomes[0]
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -125,14 +138,14 @@ class Writer:
             self._hand_over(jobs)
         else:
             self._settle(jobs, committed)
-            self._after_commit_here(Committed([], None))
+            self._after_commit_here(None)
 
     def _quick(self, rows: int) -> bool:
         return rows <= _INLINE_ROWS and self._commit_s < _INLINE_S
 
-    def _after_commit_here(self, committed: Committed) -> None:
-        if committed.head is not None:
-            self._on_head(committed.head)
+    def _after_commit_here(self, head: int | None) -> None:
+        if head is not None:
+            self._on_head(head)
         if self._wal.due:
             self._hand_over([])
 
@@ -166,10 +179,12 @@ class Writer:
         committed = self._group_commit.commit(jobs, patience_s)
         rows = sum(job.size for job in jobs)
         if rows <= _INLINE_ROWS:
-            # Capped, so that one hiccup of the disk is forgotten after a few commits.
-            took = time.perf_counter() - began - rows * _ROW_S
-            self._commit_s += (min(max(took, 0.0), 4 * _INLINE_S) - self._commit_s) * 0.2
+            self._learn(time.perf_counter() - began - rows * _ROW_S)
         return committed
+
+    def _learn(self, took_s: float) -> None:
+        # Capped, so that one hiccup of the disk is forgotten after a few commits.
+        self._commit_s += (min(max(took_s, 0.0), 4 * _INLINE_S) - self._commit_s) * 0.2
 
     # --- in the thread ---
 
