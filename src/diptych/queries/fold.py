@@ -6,7 +6,7 @@ and writing stand around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from diptych.errors import DiptychError, ProjectionFailed
@@ -17,6 +17,9 @@ from diptych.queries.read_store import Change, Row
 
 __all__ = ["Batch", "failed"]
 
+_NO_KEY = ("",)
+"""The key of an event in a projection without rows."""
+
 
 class Batch:
     """The events of one batch that concern one projection, and the keys of the rows they touch.
@@ -25,31 +28,29 @@ class Batch:
     ProjectionFailed when a key cannot be told.
     """
 
-    __slots__ = ("_after", "_plan", "_steps", "_upto", "keys")
+    __slots__ = ("_after", "_envelopes", "_keys", "_plan", "_steps", "_upto", "keys")
 
     def __init__(self, plan: Plan, envelopes: Iterable[Envelope], after: int, upto: int) -> None:
         self._plan = plan
         self._after = after
         self._upto = upto
-        self._steps: list[tuple[FoldStep, str, Envelope]] = []
-        steps, add = plan.steps, self._steps.append
+        # Three lists beside each other, not one of tuples: a hundred thousand tuples are a hundred
+        # thousand things for the garbage collector to look at.
+        self._steps: list[FoldStep] = []
+        self._keys: list[str] = []
+        self._envelopes: list[Envelope] = []
+        steps, key_of = plan.steps, self._key_of
+        add_step, add_key = self._steps.append, self._keys.append
+        add_envelope = self._envelopes.append
         for envelope in envelopes:
             step = steps.get(type(envelope.event))
             if step is None:
                 continue
-            try:
-                key = "" if step.keys is None else step.keys(envelope.event)
-                if type(key) is str:
-                    add((step, key, envelope))
-                elif step.many:
-                    self._steps += [(step, one, envelope) for one in _texts(key)]
-                else:
-                    add((step, str(key), envelope))
-            except Exception as error:
-                raise failed(plan, envelope, error, step.call) from error
-        self.keys: list[str] = (
-            list(dict.fromkeys([key for _, key, _ in self._steps])) if plan.shape else []
-        )
+            for key in key_of(step, envelope):
+                add_step(step)
+                add_key(key)
+                add_envelope(envelope)
+        self.keys: list[str] = list(dict.fromkeys(self._keys)) if plan.shape else []
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -62,10 +63,10 @@ class Batch:
         if self._plan.shape is None:
             return self._statements()
         values: dict[str, Any] = {key: row.value for key, row in rows.items()}
-        touched: dict[str, int] = {}
+        touched: dict[str, Envelope] = {}
         model, key_field = self._plan.shape.model, self._plan.shape.key
         get = values.get
-        for step, key, envelope in self._steps:
+        for step, key, envelope in zip(self._steps, self._keys, self._envelopes, strict=True):
             value = get(key)
             try:
                 if value is None and not step.wants_none:
@@ -79,10 +80,26 @@ class Batch:
             except Exception as error:
                 raise failed(self._plan, envelope, error, step.call) from error
             values[key] = value
-            touched[key] = envelope.stored.position
-        written = [Row(k, at, values[k]) for k, at in touched.items() if values[k] is not None]
-        deleted = [k for k in touched if values[k] is None]
+            touched[key] = envelope
+        written, deleted = [], []
+        for key, envelope in touched.items():
+            value = values[key]
+            if value is None:
+                deleted.append(key)
+            else:
+                written.append(Row(key, envelope.stored.position, value))
         return Change(self._plan.name, self._after, self._upto, written, deleted)
+
+    def _key_of(self, step: FoldStep, envelope: Envelope) -> Sequence[str]:
+        if step.keys is None:
+            return _NO_KEY
+        try:
+            key = step.keys(envelope.event)
+            if type(key) is str:
+                return (key,)
+            return _texts(key) if step.many else (str(key),)
+        except Exception as error:
+            raise failed(self._plan, envelope, error, step.call) from error
 
     def _checked(self, step: FoldStep, result: Any, key: str) -> Any:
         shape = self._plan.shape
@@ -99,7 +116,7 @@ class Batch:
 
     def _statements(self) -> Change:
         sql = Sql()
-        for step, _, envelope in self._steps:
+        for step, envelope in zip(self._steps, self._envelopes, strict=True):
             try:
                 if step.takes_envelope:
                     step.call(sql, envelope.event, envelope)

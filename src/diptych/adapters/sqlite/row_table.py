@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from diptych.queries.read_store import Loaded, Row, TableSpec
 __all__ = ["RowTable", "as_json"]
 
 _encode = msgspec.json.Encoder().encode
+_key_of = operator.itemgetter(0)
 _make_row = partial(tuple.__new__, Row)
 
 
@@ -48,9 +50,13 @@ class RowTable:
         self._decode_all = msgspec.json.Decoder(list[tuple[str, int, shape.model]]).decode  # type: ignore[name-defined]
 
     def encoded(self, rows: Iterable[Row]) -> list[Any]:
-        """Rows as the values that `write` wants, independent of the objects given."""
+        """Rows as the values that `write` wants, independent of the objects given.
+
+        In the order of keys, which is the order of the table: written in any other, the same pages
+        are looked up again and again (measured: three times slower for 5,000 of 20,000 rows).
+        """
         values: list[Any] = []
-        for key, position, value in rows:
+        for key, position, value in sorted(rows, key=_key_of):
             values += (key, position, _encode(value).decode())
         return values
 
