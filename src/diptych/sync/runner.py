@@ -32,8 +32,8 @@ __all__ = ["Runner"]
 LIVE_BATCH = 1_000
 CATCH_UP_BATCH = 5_000
 REBUILD_BATCH = 25_000
-"""Events read at once. Larger batches fold more events into each row that is written (25,000 against
-5,000 events over 20,000 keys: 1.4 times faster), but keep the event loop for longer: 10 ms for
+"""Events read at once. Larger batches fold more events into each row that is written (25,000 or
+5,000 events over 20,000 keys: 1.4 times faster) but keep the event loop for longer: 10 ms for
 5,000, which commands beside it can bear; a rebuild has nobody beside it."""
 
 GATHER_S = 0.005
