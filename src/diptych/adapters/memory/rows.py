@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -13,7 +11,7 @@ import msgspec
 
 from diptych.adapters.memory.transaction import Undo
 from diptych.errors import CheckpointMoved, ConfigurationError
-from diptych.queries.matching import check_fields, words_in, words_of
+from diptych.queries.matching import check_fields, holds, meets, ordered, words_in
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Change, Filter, Find, Loaded, Row, TableSpec
 
@@ -22,12 +20,6 @@ __all__ = ["NO_SQL", "Rows"]
 NO_SQL = "Use rows by key, or a store with the capability SQL (SQLite, PostgreSQL)."
 
 _encode = msgspec.json.Encoder().encode
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class _Kept(NamedTuple):
@@ -128,7 +120,7 @@ class Rows:
         check_fields(self._shape, find)
         found = self._meeting(find.filters, find.search, self._scan(find))
         if find.order_by is not None:
-            found = iter(_in_order(found, find.order_by, descending=find.descending))
+            found = iter(ordered(found, find))
         return [self._hand_out(row) for row in islice(found, find.limit)]
 
     def count(self, filters: tuple[Filter, ...]) -> int:
@@ -160,56 +152,8 @@ class Rows:
     def _meeting(
         self, filters: tuple[Filter, ...], search: str | None, rows: Iterator[_Kept]
     ) -> Iterator[_Kept]:
-        for filter_ in filters:
-            rows = filter(_test(filter_), rows)
-        if search is not None:
-            rows = filter(_contains(words_of(search)), rows)
-        return rows
-
-
-def _test(wanted: Filter) -> Callable[[_Kept], bool]:
-    """Whether a row meets a filter. None is only ever equal, never less or more."""
-    field = wanted.field
-    if wanted.operator == "in":
-        values = [_plain(value) for value in wanted.value]
-        return lambda row: _plain(getattr(row.value, field)) in values
-    right = _plain(wanted.value)
-    if wanted.operator == "=":
-        return lambda row: bool(_plain(getattr(row.value, field)) == right)
-    compare = _COMPARE[wanted.operator]
-
-    def meets(row: _Kept) -> bool:
-        left = _plain(getattr(row.value, field))
-        return left is not None and right is not None and compare(left, right)
-
-    return meets
-
-
-def _contains(wanted: list[str]) -> Callable[[_Kept], bool]:
-    """Whether a row has words that begin with all those wanted; no words are in no row."""
-
-    def contains(row: _Kept) -> bool:
-        return bool(wanted) and all(
-            any(word.startswith(start) for word in row.words) for start in wanted
-        )
-
-    return contains
-
-
-def _in_order(rows: Iterable[_Kept], field: str, *, descending: bool) -> list[_Kept]:
-    """By a field; rows without a value come last, and those that are equal stay as they came."""
-    with_value: list[tuple[Any, _Kept]] = []
-    without: list[_Kept] = []
-    for row in rows:
-        value = _plain(getattr(row.value, field))
-        if value is None:
-            without.append(row)
-        else:
-            with_value.append((value, row))
-    with_value.sort(key=lambda pair: pair[0], reverse=descending)
-    return [row for _, row in with_value] + without
-
-
-def _plain(value: Any) -> Any:
-    """The value of an enum member, as the other stores see it."""
-    return value.value if isinstance(value, enum.Enum) else value
+        for row in rows:
+            if all(meets(row.value, one) for one in filters) and (
+                search is None or holds(row.words, search)
+            ):
+                yield row
