@@ -91,8 +91,8 @@ def words_in(value: Any, shape: RowShape) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, without their case: runs of letters and digits."""
-    return _find_words(text.casefold())
+    """The words of a text, in lower case: runs of letters and digits."""
+    return _find_words(text.lower())
 
 
 def ordered(rows: Iterable[K], find: Find) -> list[K]:
