@@ -318,3 +318,24 @@ async def test_commands_and_queries_at_the_same_time_are_all_answered():
             return (await app.load(Account, name)).balance
 
         assert await asyncio.gather(*(customer(f"c{n}") for n in range(20))) == [10] * 20
+
+
+async def test_settle_waits_for_all_and_names_everybody_who_stayed_behind():
+    class Failing(Projection[Balance]):
+        def deposited(self, row: Balance, event: Deposited) -> None:
+            raise ZeroDivisionError
+
+    class Seen(ReadModel, key="account_id"):
+        account_id: str
+        times: int = 0
+
+    class Watching(Projection[Seen]):
+        def deposited(self, row: Seen, event: Deposited) -> None:
+            row.times += 1
+
+    async with App("bank", [Account, Failing, Watching]) as app:
+        await app.dispatch(Deposit("a", 1))
+        with pytest.raises(StaleRead, match="failing stands at position 0.*ZeroDivisionError"):
+            await app.settle(within_s=1)
+        watched = app.sources[Seen].store
+        assert (await watched.checkpoint("watching")).position == 1

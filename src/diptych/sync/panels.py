@@ -37,7 +37,7 @@ class Panels:
         self._inline = inline
         self._runners: list[Runner] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._joined = False
+        self._joined: set[str] = set()
         for plan, store in kept:
             if plan.name in inline and Capability.INLINE not in store.capabilities:
                 raise ConfigurationError(
@@ -51,7 +51,6 @@ class Panels:
         inline = [(plan, store) for plan, store in self._kept if plan.name in self._inline]
         for store, plans in self._by_store(inline):
             await self._open_inline(store, plans, refuse=run)
-        self._joined = True
         if run:
             later = [(plan, store) for plan, store in self._kept if plan.name not in self._inline]
             for store, plans in self._by_store(later):
@@ -125,9 +124,11 @@ class Panels:
                     f"the inline projection {member.plan.name} cannot take part: "
                     f"{self._hinge.arrivals.trouble(member.plan.name)}"
                 )
-        plans = [member.plan for member in runner.members if member.runs]
-        if not self._joined:
-            self._hinge.log.join(InlineProjections(self._hinge.registry, store, plans))
+        # A log keeps its participants when it is closed: none may join twice.
+        new = [m.plan for m in runner.members if m.runs and m.plan.name not in self._joined]
+        if new:
+            self._hinge.log.join(InlineProjections(self._hinge.registry, store, new))
+            self._joined.update(plan.name for plan in new)
 
     def _runner(self, store: ReadStore, plans: list[Plan]) -> Runner:
         return Runner(self._hinge, store, plans)
