@@ -356,4 +356,5 @@ class App:
         following = await self.log.read(reached, 1)
         event = f" before {following[0].type} of {following[0].stream}" if following else ""
         why = self._freshness.why(source) or "it is still catching up"
-        return f"{plan.name} stands at position {reached}{event}, {head - reached} events behind: {why}"
+        lag = f"{head - reached} events behind"
+        return f"{plan.name} stands at position {reached}{event}, {lag}: {why}"

@@ -18,7 +18,7 @@ from banking import (
     Withdraw,
 )
 
-from diptych import App, Command, Event, Projection, Reader, upcaster
+from diptych import App, Command, Event, Projection, Reader, ReadModel, upcaster
 from diptych.errors import (
     ConfigurationError,
     InvalidMessage,
@@ -335,7 +335,7 @@ async def test_settle_waits_for_all_and_names_everybody_who_stayed_behind():
 
     async with App("bank", [Account, Failing, Watching]) as app:
         await app.dispatch(Deposit("a", 1))
-        with pytest.raises(StaleRead, match="failing stands at position 0.*ZeroDivisionError"):
+        with pytest.raises(StaleRead, match=r"failing stands at position 0.*ZeroDivisionError"):
             await app.settle(within_s=1)
         watched = app.sources[Seen].store
         assert (await watched.checkpoint("watching")).position == 1
