@@ -51,7 +51,7 @@ class Checked(msgspec.Struct, frozen=True):
     queries: int
     log: str
     head: int
-    stores: list[dict[str, Any]]
+    stores: list[dict[str, str]]
     stored_types: list[StoredType]
     known_types: list[str]
     never_stored: list[str]
@@ -169,18 +169,16 @@ def _projection_problems(statuses: Any) -> list[Problem]:
     return problems
 
 
-def _stores(app: App) -> list[dict[str, Any]]:
+def _stores(app: App) -> list[dict[str, str]]:
     """What each store says of itself."""
-    found: list[dict[str, Any]] = []
-    for store in (app.log, *(source.store for source in app.sources.values())):
-        describe = getattr(store, "describe", None)
-        facts = dict(describe()) if describe is not None else {"adapter": type(store).__name__}
+    found: list[dict[str, str]] = []
+    for facts in (app.log.describe(), *(one.store.describe() for one in app.sources.values())):
         if facts not in found:
             found.append(facts)
     return found
 
 
-def _described(facts: dict[str, Any]) -> str:
+def _described(facts: dict[str, str]) -> str:
     return ", ".join(
         str(value) if name == "adapter" else f"{name}={value}" for name, value in facts.items()
     )

@@ -156,6 +156,13 @@ class EventLog(Protocol):
     def identity(self) -> str:
         """Name of this log, given when it was made; tokens carry it. Known once it was opened."""
 
+    @property
+    def volatile(self) -> bool:
+        """Whether everything is gone after `close` (memory)."""
+
+    def describe(self) -> dict[str, str]:
+        """What it is and what its writes survive, for people: `adapter` first."""
+
     async def open(self) -> None:
         """Connect, and make the tables where there are none. Calling again does nothing."""
 

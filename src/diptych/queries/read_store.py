@@ -147,6 +147,9 @@ class ReadStore(Protocol):
     def volatile(self) -> bool:
         """Whether everything is gone after `close` (memory)."""
 
+    def describe(self) -> dict[str, str]:
+        """What it is and what its writes survive, for people: `adapter` first."""
+
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """Connect and make what is missing for these projections. Calling again adds the new."""
 

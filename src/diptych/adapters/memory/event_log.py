@@ -55,6 +55,10 @@ class MemoryEventLog:
         """Name of this log; every MemoryEventLog has its own."""
         return self._identity
 
+    def describe(self) -> dict[str, str]:
+        """Memory; nothing survives the process."""
+        return {"adapter": "memory", "survives": "nothing"}
+
     async def open(self) -> None:
         """Make the log usable. Calling again does nothing."""
         self._open = True

@@ -42,6 +42,10 @@ class MemoryReadStore:
         """True: everything is gone after `close`."""
         return True
 
+    def describe(self) -> dict[str, str]:
+        """Memory; nothing survives the process."""
+        return {"adapter": "memory", "survives": "nothing"}
+
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """Make room for these projections. Calling again adds the new."""
         self._open = True

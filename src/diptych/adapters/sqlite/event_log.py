@@ -58,6 +58,10 @@ class SqliteEventLog:
             )
         return self._identity
 
+    def describe(self) -> dict[str, str]:
+        """SQLite's version, the file, and what a commit waits for."""
+        return self._location.describe()
+
     async def open(self) -> None:
         """Connect, and make the tables where there are none. Calling again does nothing.
 

@@ -68,6 +68,10 @@ class SqliteReadStore:
         """False: rows are in a file."""
         return False
 
+    def describe(self) -> dict[str, str]:
+        """SQLite's version, the file, and what a commit waits for."""
+        return self._location.describe()
+
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """Connect and make what is missing for these projections. Calling again adds the new.
 

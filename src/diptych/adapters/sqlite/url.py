@@ -6,6 +6,7 @@ import os
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import apsw
 import msgspec
 
 from diptych.errors import ConfigurationError
@@ -29,6 +30,11 @@ class Location(msgspec.Struct, frozen=True):
     path: str
     synchronous: str = "full"
     busy_timeout_s: float = 30.0
+
+    def describe(self) -> dict[str, str]:
+        """See EventLog.describe."""
+        version = f"SQLite {apsw.sqlite_lib_version()}"
+        return {"adapter": version, "file": self.path, "synchronous": self.synchronous}
 
 
 def locate(url_or_path: str | os.PathLike[str]) -> Location:

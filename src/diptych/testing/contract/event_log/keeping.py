@@ -41,7 +41,7 @@ class Keeping(Contract):
     async def another(self, log: EventLog) -> AsyncIterator[EventLog | None]:
         """The log as another process sees it. None: the log says that it is volatile."""
         other = await self.reopen(log)
-        volatile = getattr(log, "volatile", False)
+        volatile = log.volatile
         assert (other is None) == volatile, (
             f"`volatile` of the log is {volatile}, and reopen answered {other!r}: a log that "
             "cannot be opened again has to say so, and one that can has to be opened"

@@ -58,6 +58,10 @@ class SharedLog:
         """As the log's behind it, like everything that follows."""
         return self.inner.identity
 
+    def describe(self) -> dict[str, str]:
+        """See EventLog."""
+        return self.inner.describe()
+
     async def open(self) -> None:
         """See EventLog."""
         await self.inner.open()
@@ -134,6 +138,10 @@ class SharedStore:
     def capabilities(self) -> frozenset[Capability]:
         """As the store's behind it, like everything that follows."""
         return self.inner.capabilities
+
+    def describe(self) -> dict[str, str]:
+        """See ReadStore."""
+        return self.inner.describe()
 
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """See ReadStore."""
