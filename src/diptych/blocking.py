@@ -19,7 +19,9 @@ from typing import Any, Self, TypeVar, overload
 
 from diptych.application import App
 from diptych.commands.envelope import Done
+from diptych.events.token import Token
 from diptych.messages.kinds import Query
+from diptych.operations.verify import Verification
 from diptych.sync.status import ProjectionStatus
 
 __all__ = ["Blocking"]
@@ -95,6 +97,14 @@ class Blocking:
     def status(self) -> list[ProjectionStatus]:
         """See App.status."""
         return self.run(self.app.status())
+
+    def head_token(self) -> Token:
+        """See App.head_token."""
+        return self.run(self.app.head_token())
+
+    def verify(self) -> Verification:
+        """See App.verify."""
+        return self.run(self.app.verify())
 
     def run(self, coroutine: Coroutine[Any, Any, A]) -> A:
         """Run any coroutine on the application's loop and return its result."""

@@ -141,7 +141,10 @@ class Runner:
                 continue
             standing = [m.position for m in self.members if m.runs]
             if not standing:
-                await asyncio.Event().wait()  # nothing to run until somebody acts: stay cancellable
+                # Nothing to run until somebody acts: another process may rebuild what has changed.
+                await asyncio.sleep(LOOK_AGAIN_S)
+                await self.find_checkpoints()
+                continue
             try:
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await self._log.wait(min(standing))
