@@ -48,7 +48,8 @@ format: install-dev ## Format the code and repair what can be repaired
 bench: install ## Measure (ARGS are passed on)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-clean: ## Remove .venv and everything else that was made
+clean: ## Remove .venv, demo databases and everything else that was made
+	@rm -f shop-demo*.db shop-demo*.db-wal shop-demo*.db-shm
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src examples tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -144,8 +144,8 @@ async def run_demo(
     replay of another file, and StoreError.
     """
     tick = progress or (lambda _: None)
-    tick(Tick("reading", 0, 1, 0.0, "lines"))
     orders = read_source(Path(source))
+    tick(Tick("reading", orders.lines, orders.lines, 0.0, "lines"))
     url = str(database) if "://" in str(database) else f"sqlite:///{database}"
     if fresh or (restart_finished and await _is_finished(url)):
         _forget(url)

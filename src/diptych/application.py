@@ -216,7 +216,7 @@ class App:
         self,
         query: Query[A],
         *,
-        after: Token | Done | None = ...,
+        after: Token | Done | str | None = ...,
         within_s: float = ...,
         on_stale: OnStale = ...,
         consistency: Consistency = ...,
@@ -227,7 +227,7 @@ class App:
         self,
         query: object,
         *,
-        after: Token | Done | None = ...,
+        after: Token | Done | str | None = ...,
         within_s: float = ...,
         on_stale: OnStale = ...,
         consistency: Consistency = ...,
@@ -237,24 +237,26 @@ class App:
         self,
         query: Any,
         *,
-        after: Token | Done | None = None,
+        after: Token | Done | str | None = None,
         within_s: float = 2.0,
         on_stale: OnStale = "error",
         consistency: Consistency = "eventual",
     ) -> Any:
         """Have a query answered from its read models.
 
-        With `after` (a token, or what a dispatch answered), the answer shows at least that: the
-        query waits up to `within_s` seconds for its read models to come that far. If they do not,
-        `on_stale` decides: `"error"` raises StaleRead, `"stale"` answers with what there is,
-        `"write_model"` folds the missing events on the spot. `consistency="write_model"` does that
-        at once, whatever the token: the answer is as new as the log.
+        With `after` (a token, also as text, or what a dispatch answered), the answer shows at
+        least that: the query waits up to `within_s` seconds for its read models to come that far.
+        If they do not, `on_stale` decides: `"error"` raises StaleRead, `"stale"` answers with what
+        there is, `"write_model"` folds the missing events on the spot. `consistency="write_model"`
+        does that at once, whatever the token: the answer is as new as the log.
 
         Raises StaleRead, ForeignToken, NoHandler, StoreError, and what the handler raises.
         """
         if not self._open:
             await self.open()
         token = after.token if isinstance(after, Done) else after
+        if isinstance(token, str):
+            token = Token.parse(token)
         return await self._asker.ask(query, token, within_s, on_stale, consistency)
 
     async def head_token(self) -> Token:

@@ -72,7 +72,9 @@ class DiptychError(Exception):
     code: ClassVar[str] = "diptych"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, /, **facts: Any) -> None:
+    def __init__(self, message: str = "", /, **facts: Any) -> None:
+        # Without a message of its own, an error says what its class says of itself.
+        message = message or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
         super().__init__(message)
         self.message = message
         self.facts = facts

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from diptych.cli.existing import open_existing
 from diptych.cli.options import Seconds, app_option, common_options
 from diptych.cli.output import plain, print_json
 
@@ -82,7 +83,7 @@ async def _ask(app: App, query: Any, wanted: Freshness) -> tuple[Any, Token]:
     from diptych.events.token import Token
 
     after = None if wanted.after is None else Token.parse(wanted.after)
-    await app.open(projections=wanted.consistency == "eventual")
+    await open_existing(app, projections=wanted.consistency == "eventual")
     try:
         token = after or await app.head_token()
         answer = await app.ask(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diptych.cli.existing import open_existing
 from diptych.cli.options import app_option, common_options
 from diptych.cli.output import plain, print_json
 
@@ -40,7 +41,7 @@ async def _check(app: App) -> Checked:
     from diptych.cli.checking import check_app
     from diptych.cli.progress import Progress
 
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         with Progress("Reading the log") as progress:
             return await check_app(app, progress)

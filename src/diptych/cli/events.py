@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diptych.cli.existing import open_existing
 from diptych.cli.options import app_option, common_options
 from diptych.cli.output import counted, print_json, print_line
 
@@ -78,7 +79,7 @@ async def _tail(
 ) -> None:
     from diptych.cli.log_reading import last_events, later_events, new_events
 
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         _check_types(app, selection.types)
         if after is None:
@@ -148,7 +149,7 @@ async def _show(app: App, stream: str, at: int | None, limit: int) -> dict[str, 
     from diptych.cli.log_reading import as_facts
     from diptych.cli.stream_states import state_of
 
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         stored = await app.log.read_stream(stream, 0, at)
         version = stored[-1].version if stored else 0

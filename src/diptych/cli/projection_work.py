@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diptych.application import App
+from diptych.cli.existing import open_existing
 from diptych.cli.output import plain, print_json
 from diptych.cli.progress import Progress
 from diptych.cli.status_table import ChangedLines, Rates, StatusScreen, why_of
@@ -30,7 +31,7 @@ def facts_of(app: App, found: Sequence[ProjectionStatus]) -> dict[str, Any]:
 
 async def look_once(app: App) -> list[ProjectionStatus]:
     """Where they stand."""
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         return await app.status()
     finally:
@@ -40,7 +41,7 @@ async def look_once(app: App) -> list[ProjectionStatus]:
 async def watch_on(app: App, every_s: float, *, as_json: bool) -> None:
     """Show where they stand, for ever."""
     rates = Rates()
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         with StatusScreen(ChangedLines(every_s), live=not as_json) as screen:
             while True:
@@ -94,7 +95,7 @@ async def run_on(app: App, *, as_json: bool) -> None:
 
 async def rebuild_one(app: App, name: str) -> tuple[ProjectionStatus, float]:
     """Rebuild; where it stands then, and how many seconds it took."""
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         started = time.monotonic()
         rebuilding = asyncio.create_task(app.rebuild(name))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from diptych.cli.existing import open_existing
 from diptych.cli.options import app_option, common_options
 from diptych.cli.output import counted, plain, print_json, print_line
 
@@ -45,7 +46,7 @@ def verify(*, where: str | None, limit: int, as_json: bool) -> int:
 async def _verify(app: App) -> Verification:
     from diptych.cli.progress import Progress
 
-    await app.open(projections=False)
+    await open_existing(app)
     try:
         with Progress("Verifying") as progress:
             return await app.verify(progress)

@@ -106,10 +106,10 @@ def decider_of(cls: type[Aggregate]) -> Decider[Any]:
     for name, method in inspect.getmembers(cls, inspect.isfunction):
         if not name.startswith("_"):
             _add_method(decider, method)
-    if not decider.decide:
+    if not decider.decide and not decider.evolve:
         raise ConfigurationError(
-            f"{place_of(cls)} decides nothing: give it a method that takes a command and returns "
-            "the events that follow."
+            f"{place_of(cls)} decides nothing and evolves by nothing: give it a method that takes "
+            "a command and returns the events that follow, or one that takes an event."
         )
     return decider
 
@@ -117,12 +117,21 @@ def decider_of(cls: type[Aggregate]) -> Decider[Any]:
 def _add_method(decider: Decider[Any], method: Callable[..., Any]) -> None:
     signature = signature_of(method)
     kinds = list(signature.parameters.values())
+    if len(kinds) == 1 and kinds[0] is inspect.Parameter.empty:
+        raise ConfigurationError(
+            f"the parameter of {place_of(method)} has no annotation: name the command or event it "
+            "takes. A method that takes neither begins with an underscore."
+        )
     if len(kinds) != 1 or not all(is_message(one) for one in members_of(kinds[0])):
         return  # an ordinary method
     if _decides(kinds[0], signature.returns):
         decider.add_decision(method, kinds[0], _deciding(method))
-    else:
+    elif signature.returns in (type(None), inspect.Signature.empty):
         decider.add_evolution(method, kinds[0], _evolving(method))
+    else:
+        raise ConfigurationError(
+            f"{place_of(method)} evolves by changing self and returns nothing: annotate it -> None."
+        )
 
 
 def _decides(parameter: Any, returns: Any) -> bool:

@@ -51,6 +51,10 @@ class StreamGate:
     def __init__(self) -> None:
         self._inside: dict[str, deque[asyncio.Future[None]] | None] = {}
 
+    def occupied(self, stream: str) -> bool:
+        """Whether somebody is inside."""
+        return stream in self._inside
+
     async def enter(self, stream: str) -> None:
         """Wait until no other command is inside for `stream`."""
         if stream not in self._inside:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from diptych.commands.purity import Purity
 from diptych.errors import ConfigurationError, InvalidMessage, UnknownMessageType
 from diptych.messages.annotations import is_message, members_of, signature_of
 from diptych.messages.kinds import Event
@@ -60,6 +61,7 @@ class Decider(Generic[S]):
         self.initial = initial
         self.snapshot_every = snapshot_every
         self.snapshot_version = snapshot_version
+        self._purity = Purity()
         self.decide: dict[type, Callable[[Any, S], Any]] = {}
         self.evolve: dict[type, Callable[[S, Any], S]] = {}
         self.event_types: dict[type, None] = {}
@@ -121,8 +123,12 @@ class Decider(Generic[S]):
         return f"{self.name}-{text}"
 
     def events_of(self, command: Any, state: S) -> tuple[Any, ...]:
-        """Decide: the events that follow from `command` in `state`. Raises Rejection."""
-        return as_events(self.decide[type(command)](command, state), self.decide[type(command)])
+        """Decide: the events that follow from `command` in `state`.
+
+        Raises Rejection, and ConfigurationError when the decision has changed the state.
+        """
+        decide = self.decide[type(command)]
+        return as_events(self._purity.decide(decide, command, state), decide)
 
     def evolved(self, state: S, event: Any) -> S:
         """The state after `event`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from diptych.commands.envelope import CommandEnvelope, CommandHandler, Done, Middleware
 from diptych.errors import NoHandler
+from diptych.messages.kinds import Query
 
 __all__ = ["Dispatcher"]
 
@@ -49,7 +50,14 @@ def _around(middleware: Middleware, proceed: CommandHandler) -> CommandHandler:
 
 
 def _no_handler(command: object, known: Iterable[type]) -> NoHandler:
+    if isinstance(command, type):
+        return NoHandler(
+            f"{command.__name__} is a class, not a command: dispatch {command.__name__}(...).",
+            command=command.__name__,
+        )
     name = type(command).__name__
+    if isinstance(command, Query):
+        return NoHandler(f"{name} is a query: use ask, not dispatch.", command=name)
     names = ", ".join(sorted(cls.__name__ for cls in known)) or "none"
     return NoHandler(
         f"no handler takes the command {name}; this application handles {names}. "

@@ -17,6 +17,9 @@ from diptych.messages.registry import Registry, place_of
 
 __all__ = ["FunctionHandler"]
 
+_TURNSTILE = ""
+"""No stream has this name: the gate that function handlers pass when they have met rivals."""
+
 
 class FunctionHandler:
     """Handles commands by a function that works through a UnitOfWork (or only through resources).
@@ -62,6 +65,22 @@ class FunctionHandler:
         first = await self._tools.answers.known(envelope)
         if first is not None:
             return await self._tools.answers.again(envelope, first)
+        gate = self._tools.gate
+        if not gate.occupied(_TURNSTILE):
+            try:
+                return await self._attempt(envelope)
+            except UnexpectedVersion:
+                raise
+            except (VersionConflict, AppendConditionFailed):
+                pass  # somebody else was first
+        # From now on one after the other: rivals of this process would beat each other for ever.
+        await gate.enter(_TURNSTILE)
+        try:
+            return await self._persist(envelope)
+        finally:
+            gate.leave(_TURNSTILE)
+
+    async def _persist(self, envelope: CommandEnvelope) -> Done:
         for attempt in range(MAX_ATTEMPTS):
             try:
                 return await self._attempt(envelope)

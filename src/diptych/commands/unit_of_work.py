@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from diptych.commands.decider import Decider
 from diptych.commands.envelope import CommandEnvelope, Done
@@ -19,10 +19,25 @@ from diptych.messages.registry import Registry, place_of
 __all__ = ["UnitOfWork"]
 
 _PAGE = 1_000
+A = TypeVar("A")
 
 
 class UnexpectedVersion(VersionConflict):
     """The caller expected another version; deciding again would not help."""
+
+
+class _Promise(Generic[A]):
+    """A coroutine that remembers whether it was awaited."""
+
+    __slots__ = ("awaited", "coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, A]) -> None:
+        self.coroutine = coroutine
+        self.awaited = False
+
+    def __await__(self) -> Generator[Any, Any, A]:
+        self.awaited = True
+        return self.coroutine.__await__()
 
 
 class UnitOfWork:
@@ -49,20 +64,27 @@ class UnitOfWork:
         self._recorded: dict[str, list[Any]] = {}
         self._filters: list[EventFilter] = []
         self._seen = -1
+        self._promises: list[_Promise[Any]] = []
 
     async def load(self, kind: Any, key: object) -> Any:
         """The state of an aggregate (by class) or decider, with what was recorded so far."""
         return (await self._hold(kind, key))[1].state
 
-    async def decide(self, kind: Any, key: object, command: Any) -> tuple[Any, ...]:
+    def decide(self, kind: Any, key: object, command: Any) -> Awaitable[tuple[Any, ...]]:
         """Let an aggregate decide, record what follows, and return it. Raises Rejection."""
+        return self._promise(self._decide(kind, key, command))
+
+    def record(self, kind: Any, key: object, *events: Any) -> Awaitable[None]:
+        """Record events in the stream of an aggregate or decider."""
+        return self._promise(self._record(kind, key, events))
+
+    async def _decide(self, kind: Any, key: object, command: Any) -> tuple[Any, ...]:
         stream, held = await self._hold(kind, key)
         events = self._owner[stream].decider.events_of(command, held.state)
         self._evolve(stream, events)
         return events
 
-    async def record(self, kind: Any, key: object, *events: Any) -> None:
-        """Record events in the stream of an aggregate or decider."""
+    async def _record(self, kind: Any, key: object, events: Sequence[Any]) -> None:
         stream, _ = await self._hold(kind, key)
         self._evolve(stream, events)
 
@@ -71,6 +93,7 @@ class UnitOfWork:
 
         The append then fails, and the handler is called again, if one more appears meanwhile.
         """
+        self._check_tags(types, tags)
         names = tuple(self._registry.of(cls).identity.name for cls in types)
         wanted = EventFilter(names, tuple(tags))
         if self._seen < 0:
@@ -91,6 +114,7 @@ class UnitOfWork:
 
         Called by whoever called the handler.
         """
+        self._check_promises()
         tools, envelope = self._tools, self.envelope
         streams: list[StreamAppend] = []
         snapshots: list[Snapshot] = []
@@ -139,6 +163,21 @@ class UnitOfWork:
                 return await self._tools.answers.again(self.envelope, done.repeated)
         raise rejection
 
+    def _promise(self, coroutine: Coroutine[Any, Any, A]) -> Awaitable[A]:
+        promise = _Promise(coroutine)
+        self._promises.append(promise)
+        return promise
+
+    def _check_promises(self) -> None:
+        forgotten = [one for one in self._promises if not one.awaited]
+        for one in forgotten:
+            one.coroutine.close()
+        if forgotten:
+            raise ConfigurationError(
+                "work.record(...) or work.decide(...) was called and not awaited, so nothing would "
+                "have been recorded: await it."
+            )
+
     @property
     def _of_many_moments(self) -> bool:
         # One stream is read in one moment; several may never have stood so together.
@@ -160,6 +199,23 @@ class UnitOfWork:
             self._owner[stream] = repository
             self._loaded[stream] = held
         return stream, self._after(stream)
+
+    def _check_tags(self, types: Sequence[type], tags: Sequence[str]) -> None:
+        # A tag that no event carries would find nothing, and the condition would forbid nothing.
+        if isinstance(tags, str):
+            raise ConfigurationError(f"tags is a list: work.events(tags=[{tags!r}]).")
+        known = [self._registry.of(cls).identity for cls in types] or [
+            one.identity for one in self._registry
+        ]
+        fields = sorted({field for one in known for field in one.tags})
+        for tag in tags:
+            if tag.partition(":")[0] not in fields or ":" not in tag:
+                among = ", ".join(one.name for one in known)
+                raise ConfigurationError(
+                    f"no event is tagged {tag!r}: a tag is field:value, and {among} have the tag "
+                    f"fields {', '.join(fields) or 'none'}. Name the field in tags=(...) of the "
+                    "event's class."
+                )
 
     def _check_expected(self, stream: str, held: Held) -> None:
         expected = self.envelope.expected_version

@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar, dataclass_transform
 
 import msgspec
 
+from diptych.errors import ConfigurationError
+
 __all__ = ["Command", "Event", "Identity", "Query", "identity_of", "message", "tags_of"]
 
 A = TypeVar("A")
@@ -50,6 +52,12 @@ class MessageMeta(msgspec.StructMeta):
     ) -> Any:
         """Make the struct, then note its identity."""
         cls = super().__new__(mcls, class_name, bases, namespace, **struct_options)
+        for tag in tags:
+            if tag not in cls.__struct_fields__:
+                raise ConfigurationError(
+                    f"{class_name} has no field {tag!r} to be tagged by; its fields are "
+                    f"{', '.join(cls.__struct_fields__)}."
+                )
         setattr(cls, _IDENTITY, Identity(name or class_name, version, tuple(tags)))
         return cls
 

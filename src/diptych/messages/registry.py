@@ -8,7 +8,13 @@ from typing import Any
 
 import msgspec
 
-from diptych.errors import ConfigurationError, DiptychError, UnknownMessageType, UpcastFailed
+from diptych.errors import (
+    ConfigurationError,
+    DiptychError,
+    InvalidMessage,
+    UnknownMessageType,
+    UpcastFailed,
+)
 from diptych.messages.codec import MAX_MESSAGE_BYTES, Codec
 from diptych.messages.kinds import Identity, identity_of, tags_of
 from diptych.messages.upcaster import Upcaster
@@ -106,7 +112,16 @@ class Registry:
         decode = self._decoders.get((name, version))
         if decode is None:
             return self._upcast(name, version, data)
-        return decode(data)
+        try:
+            return decode(data)
+        except InvalidMessage as error:
+            raise InvalidMessage(
+                f"a stored {name} (version {version}) does not fit its class: {error.why}. If its "
+                f"fields have changed, raise the version of {place_of(self.named(name).cls)} and "
+                f"add @upcaster({name!r}, version={version}).",
+                type=name,
+                why=error.why,
+            ) from error
 
     def check(self) -> None:
         """Raise ConfigurationError when an upcaster belongs to no type or leaves a gap."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead
 from diptych.events.log import EventLog
 from diptych.events.token import Token
+from diptych.messages.kinds import Command
 from diptych.queries.handler import QueryHandler, Source, Unseen
 
 __all__ = ["Asker", "Consistency", "Freshness", "OnStale"]
@@ -107,6 +108,16 @@ class Asker:
         )
 
     def _no_handler(self, query: Any) -> NoHandler:
+        if isinstance(query, type):
+            return NoHandler(
+                f"{query.__name__} is a class, not a query: ask {query.__name__}(...).",
+                query=query.__name__,
+            )
+        if isinstance(query, Command):
+            return NoHandler(
+                f"{type(query).__name__} is a command: use dispatch, not ask.",
+                query=type(query).__name__,
+            )
         names = ", ".join(sorted(cls.__name__ for cls in self._handlers)) or "none"
         return NoHandler(
             f"no handler answers the query {type(query).__name__}; this application answers "

@@ -49,6 +49,11 @@ def check_fields(shape: RowShape, find: Find) -> None:
     if find.order_by is not None:
         wanted.append(find.order_by)
     for name in wanted:
+        if name not in shape.model.__struct_fields__:  # type: ignore[attr-defined]
+            raise ConfigurationError(
+                f"{shape.model.__name__} has no field {name!r}. It can be looked up and ordered by "
+                f"{', '.join(fields)}, with the endings __lt, __lte, __gt, __gte and __in."
+            )
         if name not in fields:
             raise ConfigurationError(
                 f"{shape.model.__name__} cannot be looked up or ordered by {name!r}: name it in "

@@ -11,7 +11,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
 from diptych.sync.hinge import Hinge
 from diptych.sync.inline import InlineProjections
-from diptych.sync.runner import Member, Runner
+from diptych.sync.runner import Member, Runner, changed
 from diptych.sync.status import ProjectionStatus, State
 
 __all__ = ["Panels"]
@@ -110,7 +110,7 @@ class Panels:
                     lag_events=lag,
                     delay_s=await self._delay(found.position, lag),
                     events_per_s=runner.folded / runner.busy_s if runner and runner.busy_s else 0.0,
-                    why=self._hinge.arrivals.trouble(plan.name),
+                    why=self._why(plan, found.fingerprint),
                 )
             )
         return made
@@ -143,6 +143,11 @@ class Panels:
         if not member.runs or member.state == "retrying":
             return member.state
         return "catching up" if lag else "live"
+
+    def _why(self, plan: Plan, fingerprint: str) -> str:
+        if fingerprint not in ("", plan.table.fingerprint):
+            return changed(plan)
+        return self._hinge.arrivals.trouble(plan.name)
 
     async def _delay(self, position: int, lag: int) -> float:
         if not lag:

@@ -27,7 +27,7 @@ from diptych.sync.hinge import Hinge
 from diptych.sync.status import State
 from diptych.sync.subscription import Delivery, Subscription
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "changed"]
 
 LIVE_BATCH = 1_000
 CATCH_UP_BATCH = 5_000
@@ -124,7 +124,7 @@ class Runner:
             found = await self.store.checkpoint(member.plan.name)
             member.position = found.position
             if found.fingerprint not in ("", member.plan.table.fingerprint):
-                self._hold(member, "changed", None, _changed(member.plan))
+                self._hold(member, "changed", None, changed(member.plan))
             elif found.position > head:
                 self._hold(member, "failed", _restored(member, head))
             else:
@@ -295,7 +295,8 @@ class Runner:
             timer.cancel()
 
 
-def _changed(plan: Plan) -> str:
+def changed(plan: Plan) -> str:
+    """What to say of a projection whose rows another version of it has made."""
     return (
         f"the rows of {plan.name} were made by another version of it. Rebuild it: "
         f"diptych projections rebuild {plan.name}"

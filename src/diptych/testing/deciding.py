@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from diptych.commands.decider import Decider
+from diptych.commands.decider import Decider, as_events
 from diptych.errors import Rejection
 from diptych.testing.difference import differences, indented, picture
 from diptych.testing.recording import bare, check_stored
@@ -141,7 +141,9 @@ class DecisionWhen:
 
     def _decide(self, state: Any) -> tuple[Any, ...] | Rejection:
         try:
-            events = self._decider.events_of(self._command, state)
+            # Not through events_of: what a decision does to its state is told better here.
+            decide = self._decider.decide[type(self._command)]
+            events = as_events(decide(self._command, state), decide)
         except Rejection as rejection:
             return rejection
         for event in events:

@@ -152,11 +152,36 @@ def test_an_aggregate_that_cannot_start_empty_is_refused():
     assert "cannot start empty" in refused(Full)
 
 
-def test_an_aggregate_that_decides_nothing_is_refused():
+def test_an_aggregate_without_decisions_and_evolutions_is_refused():
     class Silent(Aggregate, key="account_id"):
-        def opened(self, event: Opened) -> None: ...
+        opened: bool = False
 
     assert "decides nothing" in refused(Silent)
+
+
+def test_an_aggregate_may_leave_deciding_to_a_function_handler():
+    class Remembering(Aggregate, key="account_id"):
+        opened: bool = False
+
+        def was_opened(self, event: Opened) -> None:
+            self.opened = True
+
+    App("bank", [Remembering])
+
+
+def test_a_method_whose_parameter_has_no_annotation_is_refused():
+    class Vague(Aggregate, key="account_id"):
+        def opened(self, event): ...
+
+    assert "has no annotation" in refused(Vague)
+
+
+def test_an_evolution_that_returns_a_value_is_refused():
+    class Returning(Aggregate, key="account_id"):
+        def opened(self, event: Opened) -> int:
+            return 1
+
+    assert "annotate it -> None" in refused(Returning)
 
 
 def test_a_decision_that_does_not_say_what_it_returns_is_refused():

@@ -173,7 +173,48 @@ async def test_who_is_never_first_gets_the_conflict_after_some_attempts(on_one_l
     app = on_one_log("app", [Account, unlucky])
     with pytest.raises(VersionConflict):
         await app.dispatch(Unlucky("a"))
-    assert len(calls) == 10
+    assert len(calls) == 11  # once freely, then ten times behind the turnstile
+
+
+async def test_many_rivals_for_one_stream_all_get_their_turn(on_one_log):
+    class Add(Command):
+        account_id: str
+
+    async def add(command: Add, work: UnitOfWork) -> None:
+        await work.load(Account, command.account_id)
+        await asyncio.sleep(0)
+        await work.record(Account, command.account_id, Deposited(command.account_id, 1))
+
+    app = on_one_log("app", [Account, add])
+    await asyncio.gather(*(app.dispatch(Add("a")) for _ in range(200)))
+    assert (await app.load(Account, "a")).balance == 200
+
+
+async def test_a_record_that_was_not_awaited_is_refused(on_one_log):
+    class Forget(Command):
+        account_id: str
+
+    async def forget(command: Forget, work: UnitOfWork) -> None:
+        work.record(Account, command.account_id, Deposited(command.account_id, 1))
+
+    app = on_one_log("app", [Account, forget])
+    with pytest.raises(ConfigurationError, match="not awaited"):
+        await app.dispatch(Forget("a"))
+    assert await app.log.head() == 0
+
+
+async def test_a_tag_that_no_event_carries_is_refused(on_one_log):
+    class Look(Command):
+        tags: list[str]
+
+    async def look(command: Look, work: UnitOfWork) -> None:
+        await work.events([Enrolled], command.tags)
+
+    app = on_one_log("app", [Account, look, Courses])
+    for tags in (["cours:c1"], ["course"], "course:c1"):
+        with pytest.raises(ConfigurationError, match="tag"):
+            await app.dispatch(Look(tags))  # type: ignore[arg-type]
+    await app.dispatch(Look(["course:c1"]))
 
 
 class Enroll(Command):
