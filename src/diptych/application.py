@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from diptych.commands.envelope import CommandEnvelope, Done, Middleware
+from diptych.commands.idempotency import check_command_id
 from diptych.commands.panel import LeftPanel, LeftPanelOptions
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError, StaleRead
@@ -193,6 +194,10 @@ class App:
         """
         if not self._open:
             await self.open()
+        if id is not None:
+            check_command_id(id)
+        if self._panels.left_out:
+            raise self._without_inline()
         return await self._dispatch(
             CommandEnvelope(
                 command, id, actor, tenant, correlation_id, causation_id, expected_version
@@ -340,11 +345,18 @@ class App:
         store: ReadStore = self.sources[plan.projection].store
         return lambda: unseen_rows(self.log, self._parts.registry, store, plan)
 
+    def _without_inline(self) -> ConfigurationError:
+        names = ", ".join(self._panels.left_out)
+        return ConfigurationError(
+            f"no command is accepted while the inline projection {names} cannot take part: "
+            f"{next(iter(self._panels.left_out.values()))}"
+        )
+
     async def _not_settled(self, behind: list[Plan], head: int, within_s: float) -> StaleRead:
         said = [await self._where(plan, head) for plan in behind]
         first = self.sources[behind[0].projection]
         return StaleRead(
-            f"after {within_s:g} s, " + "; ".join(said),
+            "; ".join(said),
             projection=behind[0].name,
             wanted=head,
             reached=(await first.store.checkpoint(behind[0].name)).position,
@@ -358,5 +370,5 @@ class App:
         following = await self.log.read(reached, 1)
         event = f" before {following[0].type} of {following[0].stream}" if following else ""
         why = self._freshness.why(source) or "it is still catching up"
-        lag = f"{head - reached} events behind"
+        lag = f"{max(0, head - reached)} events behind"
         return f"{plan.name} stands at position {reached}{event}, {lag}: {why}"

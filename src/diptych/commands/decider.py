@@ -6,6 +6,8 @@ Deciders know no clock, no chance, and no I/O: what they need to know stands in 
 from __future__ import annotations
 
 import inspect
+import json
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +16,7 @@ import msgspec
 from diptych.commands.purity import Purity
 from diptych.errors import ConfigurationError, InvalidMessage, UnknownMessageType
 from diptych.messages.annotations import is_message, members_of, signature_of
+from diptych.messages.codec import check_text
 from diptych.messages.kinds import Event
 from diptych.messages.registry import place_of
 
@@ -120,6 +123,8 @@ class Decider(Generic[S]):
             raise InvalidMessage(
                 f"a {self.name} needs a key: the field {self.key!r} is empty.", type=self.name
             )
+        if not text.isascii():
+            check_text(text, f"the key {self.key!r} of {self.name}")
         return f"{self.name}-{text}"
 
     def events_of(self, command: Any, state: S) -> tuple[Any, ...]:
@@ -134,6 +139,16 @@ class Decider(Generic[S]):
         """The state after `event`."""
         evolve = self.evolve.get(type(event))
         return state if evolve is None else evolve(state, event)
+
+    def snapshot_schema(self) -> int:
+        """What is stored with a snapshot and must be the same for it to be used: the declared
+        version, and a checksum of the state's fields, for whoever forgets to raise the version.
+        """
+        try:
+            shape = json.dumps(msgspec.json.schema(self.state_type), sort_keys=True, default=repr)
+        except TypeError:  # a type that JSON Schema has no word for
+            shape = repr(getattr(self.state_type, "__annotations__", {}))
+        return self.snapshot_version << 32 | zlib.crc32(shape.encode())
 
     def state_codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
         """Encoder and decoder of the state, for snapshots. Raises ConfigurationError."""

@@ -16,7 +16,7 @@ from diptych.events.token import Token
 
 __all__ = ["Deciding", "Tools"]
 
-MAX_ATTEMPTS = 10
+MAX_ATTEMPTS = 20
 """How often a command is decided again after another process was first."""
 
 
@@ -40,7 +40,8 @@ class Tools:
 
     async def back_off(self, attempt: int) -> None:
         """Wait a little before deciding again: at random, so that two rivals do not meet again."""
-        await self.environment.sleep(self.environment.random.random() * 0.001 * 2**attempt)
+        longest = min(0.001 * 2**attempt, 0.05)
+        await self.environment.sleep(self.environment.random.random() * longest)
 
 
 class Deciding:

@@ -6,19 +6,22 @@ rejection is an answer too.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 from typing import Any
 
 import msgspec
 
 from diptych.commands.envelope import CommandEnvelope, Done
-from diptych.errors import CommandIdReused, Rejection, rebuild
+from diptych.errors import CommandIdReused, InvalidMessage, Rejection, rebuild
 from diptych.events.log import CommandRecord, EventLog
 from diptych.events.token import Token
 from diptych.messages.catalog import Catalog
+from diptych.messages.codec import check_text
 from diptych.messages.registry import Registry
 
-__all__ = ["FirstAnswers", "digest_of"]
+__all__ = ["FirstAnswers", "check_command_id", "digest_of"]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -39,6 +42,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(Answer).decode
+_encode_content = msgspec.json.Encoder(order="sorted").encode
+_decode_content = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class FirstAnswers:
@@ -95,13 +100,56 @@ class FirstAnswers:
         return Done(token, events, answer.stream, answer.version, repeated=True)
 
 
+MAX_COMMAND_ID = 200
+"""Longest command id, in characters: a key to find an answer by, not a message."""
+
+
+def check_command_id(command_id: object) -> None:
+    """Raise InvalidMessage for what cannot identify a command."""
+    if not isinstance(command_id, str) or not 0 < len(command_id) <= MAX_COMMAND_ID:
+        raise InvalidMessage(
+            f"a command id is a text of 1 to {MAX_COMMAND_ID} characters, not "
+            f"{repr(command_id)[:80]}. Give every command an id of its own, or none.",
+            type="command id",
+        )
+    check_text(command_id, "the command id")
+
+
 def digest_of(command: Any, commands: Catalog) -> bytes:
-    """16 bytes that tell one command from another: BLAKE2b over its type name and JSON."""
+    """16 bytes that tell one command from another: BLAKE2b over its type name and JSON.
+
+    A field that has its default value does not count, so that a retry is still the same command
+    after a release that gave its class another field with a default.
+    """
     codec = commands.codec(type(command))
+    content = _decode_content(codec.encode(command))
+    cls: Any = type(command)
+    for name, default in _defaults_of(cls).items():
+        if name in content and content[name] == default:
+            del content[name]
     made = hashlib.blake2b(codec.name.encode(), digest_size=16)
     made.update(b"\0")
-    made.update(codec.encode(command))
+    made.update(_encode_content(content))
     return made.digest()
+
+
+@functools.cache
+def _defaults_of(cls: Any) -> dict[str, Any]:
+    """The defaults of a message class's fields, as JSON holds them."""
+    found: dict[str, Any] = {}
+    if issubclass(cls, msgspec.Struct):
+        for one in msgspec.structs.fields(cls):
+            if one.default is not msgspec.NODEFAULT:
+                found[one.encode_name] = msgspec.to_builtins(one.default)
+            elif one.default_factory is not msgspec.NODEFAULT:
+                found[one.encode_name] = msgspec.to_builtins(one.default_factory())
+    elif dataclasses.is_dataclass(cls):
+        for field in dataclasses.fields(cls):
+            if field.default is not dataclasses.MISSING:
+                found[field.name] = msgspec.to_builtins(field.default)
+            elif field.default_factory is not dataclasses.MISSING:
+                found[field.name] = msgspec.to_builtins(field.default_factory())
+    return found
 
 
 def _as_rejection(refusal: Refusal) -> Rejection:

@@ -56,6 +56,7 @@ class EventSourcedRepository:
         self._every = snapshot_every or decider.snapshot_every
         if self._every is not None:
             self._encode, self._decode = decider.state_codec()
+            self._schema = decider.snapshot_schema()
 
     async def load(self, stream: str) -> Held:
         """See Repository."""
@@ -93,11 +94,11 @@ class EventSourcedRepository:
         if self._every is None or before // self._every == held.version // self._every:
             return ()
         state = self._encode(held.state)
-        return (Snapshot(stream, held.version, self.decider.snapshot_version, state),)
+        return (Snapshot(stream, held.version, self._schema, state),)
 
     async def _from_snapshot(self, stream: str) -> Held | None:
         found = await self._log.snapshot(stream)
-        if found is None or found.schema != self.decider.snapshot_version:
+        if found is None or found.schema != self._schema:
             return None  # another shape: folding the events is always right
         try:
             return Held(self._decode(found.state), found.version)

@@ -14,12 +14,20 @@ import msgspec
 
 from diptych.errors import ConfigurationError, InvalidMessage
 
-__all__ = ["MAX_MESSAGE_BYTES", "Codec"]
+__all__ = ["MAX_MESSAGE_BYTES", "Codec", "check_text"]
 
 MAX_MESSAGE_BYTES = 1_048_576
 """Largest encoded message. A message is a few facts; a document belongs in a store of its own."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise InvalidMessage for text that cannot be written down (half a surrogate pair)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidMessage(f"{what} is no text: {error}.", type=what) from error
 
 
 class Codec:

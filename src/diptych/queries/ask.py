@@ -58,6 +58,8 @@ class Asker:
         handler = self._handlers.get(type(query))
         if handler is None:
             raise self._no_handler(query)
+        if after is not None:
+            self._check_log(after)
         if consistency == "write_model":
             return await handler.answer(query, self._unseen)
         if consistency not in get_args(Consistency) or on_stale not in get_args(OnStale):
@@ -74,6 +76,14 @@ class Asker:
         return await handler.answer(query)
 
     async def _behind(self, handler: QueryHandler, after: Token, within_s: float) -> Source | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        for source in handler.sources:
+            if not await self._freshness.wait(source, after.position, deadline - loop.time()):
+                return source
+        return None
+
+    def _check_log(self, after: Token) -> None:
         if after.log != self._log.identity:
             raise ForeignToken(
                 f"the token belongs to the log {after.log}, this is {self._log.identity}. Ask the "
@@ -81,12 +91,6 @@ class Asker:
                 token_log=after.log,
                 log=self._log.identity,
             )
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
-        for source in handler.sources:
-            if not await self._freshness.wait(source, after.position, deadline - loop.time()):
-                return source
-        return None
 
     async def _stale(self, source: Source, after: Token, within_s: float) -> StaleRead:
         name, why = source.plan.name, self._freshness.why(source)

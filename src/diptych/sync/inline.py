@@ -33,20 +33,32 @@ class InlineProjections:
         """Bring every projection to `head`. Raises ProjectionFailed: the append must then fail."""
         rows: InlineRows = self._store.within(transaction.handle)
         for plan, decoder in self._plans:
-            after = rows.checkpoint(plan.name).position
-            while after < head:
-                delivery = decoder.decode(transaction.read(after, _PAGE), after)
-                if delivery.broken is not None:
-                    stored, error = delivery.broken
-                    raise ProjectionFailed(
-                        f"the inline projection {plan.name} cannot read position "
-                        f"{stored.position}: {error}",
-                        projection=plan.name,
-                        position=stored.position,
-                        event_type=stored.type,
-                        stream=stored.stream,
-                    ) from error
-                batch = Batch(plan, delivery.envelopes, after, delivery.upto)
-                before = rows.load(plan.name, batch.keys).rows if plan.shape else {}
-                rows.apply([batch.change(before)])
-                after = delivery.upto
+            try:
+                _bring(plan, decoder, rows, transaction, head)
+            except ProjectionFailed as error:
+                raise ProjectionFailed(
+                    f"the command was refused and nothing was written, because {error.message}",
+                    **error.facts,
+                ) from error
+
+
+def _bring(
+    plan: Plan, decoder: EventDecoder, rows: InlineRows, transaction: LogTransaction, head: int
+) -> None:
+    after = rows.checkpoint(plan.name).position
+    while after < head:
+        delivery = decoder.decode(transaction.read(after, _PAGE), after)
+        if delivery.broken is not None:
+            stored, error = delivery.broken
+            raise ProjectionFailed(
+                f"the inline projection {plan.name} cannot read position {stored.position}: "
+                f"{error}",
+                projection=plan.name,
+                position=stored.position,
+                event_type=stored.type,
+                stream=stored.stream,
+            ) from error
+        batch = Batch(plan, delivery.envelopes, after, delivery.upto)
+        before = rows.load(plan.name, batch.keys).rows if plan.shape else {}
+        rows.apply([batch.change(before)])
+        after = delivery.upto

@@ -22,7 +22,8 @@ _log = logging.getLogger("diptych")
 class Panels:
     """Keeps the right panel in step with the left one: one runner per read store.
 
-    `here` names the projections that a runner of this process moves.
+    `here` names the projections that a runner of this process moves, `left_out` the inline ones
+    that cannot take part, and why: no command must be accepted then.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Panels:
         self._runners: list[Runner] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._joined: set[str] = set()
+        self.left_out: dict[str, str] = {}
         for plan, store in kept:
             if plan.name in inline and Capability.INLINE not in store.capabilities:
                 raise ConfigurationError(
@@ -49,6 +51,7 @@ class Panels:
         for store, plans in self._by_store(self._kept):
             await store.open([plan.table for plan in plans])
         inline = [(plan, store) for plan, store in self._kept if plan.name in self._inline]
+        self.left_out.clear()
         for store, plans in self._by_store(inline):
             await self._open_inline(store, plans, refuse=run)
         if run:
@@ -124,6 +127,11 @@ class Panels:
                     f"the inline projection {member.plan.name} cannot take part: "
                     f"{self._hinge.arrivals.trouble(member.plan.name)}"
                 )
+        self.left_out.update(
+            (m.plan.name, self._hinge.arrivals.trouble(m.plan.name))
+            for m in runner.members
+            if not m.runs
+        )
         # A log keeps its participants when it is closed: none may join twice.
         new = [m.plan for m in runner.members if m.runs and m.plan.name not in self._joined]
         if new:

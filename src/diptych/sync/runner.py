@@ -115,7 +115,6 @@ class Runner:
 
     async def find_checkpoints(self) -> None:
         """Learn from the store where every projection stands."""
-        head = await self._log.head()
         for member in self.members:
             if member.state == "failed":
                 continue
@@ -125,7 +124,8 @@ class Runner:
             member.position = found.position
             if found.fingerprint not in ("", member.plan.table.fingerprint):
                 self._hold(member, "changed", None, changed(member.plan))
-            elif found.position > head:
+            # The head is read after the checkpoint: another process may append and fold meanwhile.
+            elif found.position > (head := await self._log.head()):
                 self._hold(member, "failed", _restored(member, head))
             else:
                 self._arrivals.arrive(member.plan.name, found.position)

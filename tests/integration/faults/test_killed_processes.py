@@ -77,9 +77,6 @@ async def test_a_killed_process_that_starts_its_list_again_has_every_effect_once
     ],
     ids=" and ".join,
 )
-@pytest.mark.xfail(
-    reason="now and then: test_another_process_that_is_faster_is_no_restored_log", strict=False
-)
 async def test_two_processes_storming_few_streams_lose_no_update_and_agree(kinds, url, start):
     count = 25
     both = [start("storm", url, kind, count) for kind in kinds]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diptych import Aggregate, App, Command, Environment, Event, Rejection
+from diptych.commands.aggregate import decider_of
 from diptych.commands.cache import StateCache, StreamGate
 from diptych.commands.repository import Held
 from diptych.errors import ConfigurationError, VersionConflict
@@ -268,7 +269,8 @@ async def test_a_snapshot_is_kept_whenever_a_stream_has_grown_enough(on_one_log)
 async def test_a_snapshot_of_another_shape_is_not_used(on_one_log):
     app = on_one_log("app", [snapping(1, 1)])
     await app.dispatch(Deposit("a", 2))
-    wrong = Snapshot("Counter-a", 2, 1, b'{"balance":1000}')
+    schema = decider_of(snapping(1, 1)).snapshot_schema()
+    wrong = Snapshot("Counter-a", 2, schema, b'{"balance":1000}')
     await app.log.append(Append(snapshots=(wrong,)))
     New = snapping(1, 2)  # noqa: N806  a class
     newer = on_one_log("newer", [New])
@@ -281,7 +283,9 @@ async def test_a_snapshot_that_cannot_be_read_is_not_used(on_one_log):
     Counter = snapping(1, 1)  # noqa: N806  a class
     app = on_one_log("app", [Counter])
     await app.dispatch(Deposit("a", 2))
-    await app.log.append(Append(snapshots=(Snapshot("Counter-a", 2, 1, b'{"balance":"x"}'),)))
+    schema = decider_of(Counter).snapshot_schema()
+    wrong = Snapshot("Counter-a", 2, schema, b'{"balance":"x"}')
+    await app.log.append(Append(snapshots=(wrong,)))
     assert (await on_one_log("other", [Counter]).load(Counter, "a")).balance == 2
 
 
@@ -291,7 +295,7 @@ async def test_state_of_another_shape_is_folded_from_its_events_once_more(on_one
     new = on_one_log("new", [New], state_stored=[New])
     assert (await new.load(New, "a")).balance == 2
     assert (await new.dispatch(Deposit("a", 1))).version == 3
-    assert (await new.log.snapshot("Counter-a")).schema == 2
+    assert (await new.log.snapshot("Counter-a")).schema == decider_of(New).snapshot_schema()
 
 
 async def test_a_stream_that_grew_while_it_was_not_stored_as_state_is_caught_up(on_one_log):

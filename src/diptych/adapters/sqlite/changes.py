@@ -10,7 +10,7 @@ import msgspec
 
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.statements import ChunkedInsert, all_rows, sql
-from diptych.errors import CheckpointMoved
+from diptych.errors import CheckpointMoved, StoreError
 from diptych.queries.read_store import Change
 
 __all__ = ["Prepared", "check_changes", "native", "write_changes"]
@@ -67,10 +67,21 @@ def write_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> N
             table.write(connection, rows)
             table.delete(connection, change.deleted)
         for statement, parameters in change.statements:
-            connection.execute(statement, native(parameters)).fetchall()
+            _run(connection, change.projection, statement, parameters)
         checkpoints[change.projection] = (change.projection, change.upto, fingerprint)
     values = [value for checkpoint in checkpoints.values() for value in checkpoint]
     _CHECKPOINTS.run(connection.cursor(), values)
+
+
+def _run(
+    connection: apsw.Connection, projection: str, statement: str, parameters: Sequence[Any]
+) -> None:
+    try:
+        connection.execute(statement, native(parameters)).fetchall()
+    except (apsw.SQLError, apsw.ConstraintError, apsw.BindingsError, apsw.MismatchError) as error:
+        raise StoreError(
+            f"the projection {projection!r} could not run {statement[:200]!r}: {error}"
+        ) from error
 
 
 def native(parameters: Sequence[Any]) -> list[Any]:
