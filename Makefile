@@ -45,8 +45,14 @@ format: install-dev ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: install ## Measure (ARGS are passed on)
+bench: install benchmarks/.peers/.installed ## Measure against floors and peers (ARGS are passed on)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# The peers have an environment of their own: they are nobody's dependency.
+benchmarks/.peers/.installed: benchmarks/peers/requirements.txt
+	@echo "Installing the peers to measure against" >&2
+	@$(BIN)/python -m benchmarks.peers.install
+	@touch $@
 
 clean: ## Remove .venv, demo databases and everything else that was made
 	@rm -f shop-demo*.db shop-demo*.db-wal shop-demo*.db-shm
