@@ -33,7 +33,7 @@ def main() -> None:
     # A log has no width of its own; 80 columns would break every name.
     console = Console(width=None if sys.stdout.isatty() else 140)
     names = options.only or list(BENCHMARKS)
-    scale = Scale(options.quick, options.repetitions or (1 if options.quick else 3))
+    scale = Scale(options.quick, options.repetitions or (1 if options.quick else 5))
     began = datetime.now(UTC)
     outcomes = []
     # On the disk of the repository: a temporary folder may be memory, where nothing is durable.

@@ -38,7 +38,8 @@ class Decider(Generic[S]):
         evolve: `(state, event) -> state`, one function or several; each is called for the events
             its second annotation names. An event without one leaves the state as it is.
         snapshot_every: Keep a snapshot each time a stream has grown by this many events.
-        snapshot_version: Raise it when the state's shape changes; older snapshots go unused then.
+        snapshot_version: Raise it when the same fields shall mean something else. A snapshot of
+            another version, or of other fields, is not used.
 
     Raises ConfigurationError for missing, unreadable or ambiguous annotations, naming both places.
     """

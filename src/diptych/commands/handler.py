@@ -7,6 +7,7 @@ from typing import Any
 from diptych.commands.cache import StateCache, StreamGate
 from diptych.commands.envelope import CommandEnvelope, Done
 from diptych.commands.idempotency import FirstAnswers
+from diptych.commands.purity import Purity
 from diptych.commands.recording import Recorder
 from diptych.commands.repository import Held, Repository
 from diptych.environment import Environment
@@ -37,6 +38,7 @@ class Tools:
         self.environment = environment
         self.cache = cache
         self.gate = StreamGate()
+        self.purity = Purity()
 
     async def back_off(self, attempt: int) -> None:
         """Wait a little before deciding again: at random, so that two rivals do not meet again."""

@@ -22,31 +22,42 @@ _THEN_EVERY = 256
 
 
 class Purity:
-    """Calls decisions, and compares the state (as JSON) before and after some of them."""
+    """Takes pictures of states (as JSON) now and then, and compares them later."""
 
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder().encode
-        self._seen: dict[type, int] = {}
+        self._seen: dict[object, int] = {}
 
     def decide(self, decide: Callable[[Any, Any], Any], command: Any, state: Any) -> Any:
         """What `decide` returns. Raises ConfigurationError when it has changed the state."""
-        kind = type(command)
-        seen = self._seen[kind] = self._seen.get(kind, 0) + 1
-        if seen > _FIRST and seen % _THEN_EVERY:
-            return decide(command, state)
-        before = self._picture(state)
+        before = self.picture(type(command), state)
         decided = decide(command, state)
-        if hasattr(decided, "__next__"):
-            decided = tuple(decided)  # a generator decides while it is read
-        if before is not None and self._picture(state) != before:
-            raise ConfigurationError(
-                f"{place_of(decide)} changed the state while it decided. Nothing was written. Only "
-                "an evolution changes state, so that the events alone tell what it is: return an "
-                "event, and change the state in the method that takes it."
-            )
+        if before is not None:
+            if hasattr(decided, "__next__"):
+                decided = tuple(decided)  # a generator decides while it is read
+            self.compare(before, state, place_of(decide))
         return decided
 
-    def _picture(self, state: Any) -> bytes | None:
+    def picture(self, kind: object, state: Any) -> bytes | None:
+        """What the state looks like; None when it is not this one's turn to be looked at.
+
+        Of each `kind`, the first hundred are looked at and then every 256th.
+        """
+        seen = self._seen[kind] = self._seen.get(kind, 0) + 1
+        if seen > _FIRST and seen % _THEN_EVERY:
+            return None
+        return self._look(state)
+
+    def compare(self, before: bytes | None, state: Any, place: str) -> None:
+        """Raise ConfigurationError when a state does not look as it did before."""
+        if before is not None and self._look(state) != before:
+            raise ConfigurationError(
+                f"{place} changed a state while it decided. Nothing was written. Only an evolution "
+                "changes state, so that the events alone tell what it is: return or record an "
+                "event, and change the state in the method that takes it."
+            )
+
+    def _look(self, state: Any) -> bytes | None:
         try:
             return self._encode(state)
         except (TypeError, ValueError, RecursionError):

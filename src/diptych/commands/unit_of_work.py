@@ -64,11 +64,18 @@ class UnitOfWork:
         self._recorded: dict[str, list[Any]] = {}
         self._filters: list[EventFilter] = []
         self._seen = -1
+        self._pictures: dict[str, bytes | None] = {}
         self._promises: list[_Promise[Any]] = []
 
     async def load(self, kind: Any, key: object) -> Any:
-        """The state of an aggregate (by class) or decider, with what was recorded so far."""
-        return (await self._hold(kind, key))[1].state
+        """The state of an aggregate (by class) or decider, with what was recorded so far.
+
+        To look at, not to change: a change that no event tells of is refused when it is noticed.
+        """
+        stream, held = await self._hold(kind, key)
+        picture = self._tools.purity.picture(type(self.envelope.command), held.state)
+        self._pictures.setdefault(stream, picture)
+        return held.state
 
     def decide(self, kind: Any, key: object, command: Any) -> Awaitable[tuple[Any, ...]]:
         """Let an aggregate decide, record what follows, and return it. Raises Rejection."""
@@ -115,6 +122,8 @@ class UnitOfWork:
         Called by whoever called the handler.
         """
         self._check_promises()
+        for stream in list(self._pictures):
+            self._check_picture(stream)
         tools, envelope = self._tools, self.envelope
         streams: list[StreamAppend] = []
         snapshots: list[Snapshot] = []
@@ -238,7 +247,13 @@ class UnitOfWork:
                 "list it in App(...)."
             ) from None
 
+    def _check_picture(self, stream: str) -> None:
+        before = self._pictures.pop(stream, None)
+        place = f"the handler of {type(self.envelope.command).__name__}"
+        self._tools.purity.compare(before, self._loaded[stream].state, place)
+
     def _evolve(self, stream: str, events: Sequence[Any]) -> None:
+        self._check_picture(stream)
         decider: Decider[Any] = self._owner[stream].decider
         held = self._loaded[stream]
         state = held.state

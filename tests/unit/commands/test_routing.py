@@ -159,6 +159,25 @@ def test_an_aggregate_without_decisions_and_evolutions_is_refused():
     assert "decides nothing" in refused(Silent)
 
 
+@pytest.mark.parametrize("options", [{}, {"cached_states": 0}])
+async def test_a_decision_that_changes_the_state_is_refused(options):
+    class Hasty(Aggregate, key="account_id"):
+        times: int = 0
+
+        def open(self, command: Open) -> Opened:
+            self.times += 1
+            return Opened(command.account_id)
+
+        def opened(self, event: Opened) -> None: ...
+
+    app = App("bank", [Hasty], state_stored=[Hasty], **options)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="changed a state"):
+            await app.dispatch(Open("a"))
+    assert (await app.load(Hasty, "a")).times == 0
+    await app.close()
+
+
 def test_an_aggregate_may_leave_deciding_to_a_function_handler():
     class Remembering(Aggregate, key="account_id"):
         opened: bool = False

@@ -82,7 +82,8 @@ async def test_a_state_that_a_handler_spoils_is_spoilt_for_it_alone():
 
     async with App("bank", [*BANK, spoil]) as app:
         await app.dispatch(Deposit("a", 50))
-        await app.dispatch(Spoil("a"))
+        with pytest.raises(ConfigurationError, match="changed a state"):
+            await app.dispatch(Spoil("a"))
         with pytest.raises(InsufficientFunds) as failed:
             await app.dispatch(Withdraw("a", 51))
         assert failed.value.missing == 1
@@ -353,3 +354,18 @@ async def test_a_rejection_decided_on_two_moments_is_decided_again(on_one_log):
     app = on_one_log("app", [*BANK, need])
     await app.dispatch(Deposit("a", 100))
     await app.dispatch(Need(100))
+
+
+async def test_a_handler_that_changes_what_it_loaded_is_refused(on_one_log):
+    class Cheat(Command):
+        account_id: str
+
+    async def cheat(command: Cheat, work: UnitOfWork) -> None:
+        account = await work.load(Account, command.account_id)
+        account.balance += 1000
+        await work.record(Account, command.account_id, Deposited(command.account_id, 1))
+
+    app = on_one_log("app", [Account, cheat], state_stored=[Account])
+    with pytest.raises(ConfigurationError, match="changed a state"):
+        await app.dispatch(Cheat("a"))
+    assert (await app.load(Account, "a")).balance == 0
