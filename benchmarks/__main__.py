@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=BENCHMARKS, metavar="NAME", help="may be repeated"
     )
-    parser.add_argument("--repetitions", type=int, help="3 unless told")
+    parser.add_argument("--repetitions", type=int, help="5 unless told")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the samples here")
     return parser.parse_args()
 
