@@ -29,11 +29,6 @@ class Dispatcher:
             raise _no_handler(envelope.command, self._chains) from None
         return await chain(envelope)
 
-    @property
-    def command_types(self) -> Iterable[type]:
-        """Every command class that has a handler."""
-        return self._chains.keys()
-
 
 def _compose(handler: CommandHandler, middleware: Sequence[Middleware]) -> CommandHandler:
     for one in reversed(middleware):
