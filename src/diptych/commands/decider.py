@@ -15,7 +15,7 @@ import msgspec
 
 from diptych.commands.purity import Purity
 from diptych.errors import ConfigurationError, InvalidMessage, UnknownMessageType
-from diptych.messages.annotations import is_message, members_of, signature_of
+from diptych.messages.annotations import has_field, is_message, members_of, signature_of
 from diptych.messages.codec import check_text
 from diptych.messages.kinds import Event
 from diptych.messages.registry import place_of
@@ -196,11 +196,6 @@ def _refuse_async(function: Callable[..., Any]) -> None:
             f"{place_of(function)} is async. Deciding and evolving are pure: make it a plain def, "
             "and put what it needs to know into the command (or use a function handler)."
         )
-
-
-def has_field(cls: type, name: str) -> bool:
-    """Whether a message class has a field: struct, dataclass, pydantic model or annotated class."""
-    return any(name in getattr(base, "__annotations__", {}) for base in cls.__mro__)
 
 
 def _text_key(key: object) -> str:

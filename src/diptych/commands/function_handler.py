@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from diptych.commands.envelope import CommandEnvelope, Done
-from diptych.commands.handler import MAX_ATTEMPTS, Tools
+from diptych.commands.handler import MAX_ATTEMPTS, Tools, UnexpectedVersion
 from diptych.commands.repository import Repository
-from diptych.commands.unit_of_work import UnexpectedVersion, UnitOfWork
+from diptych.commands.unit_of_work import UnitOfWork
 from diptych.environment import Environment
 from diptych.errors import AppendConditionFailed, ConfigurationError, Rejection, VersionConflict
 from diptych.messages.injection import FunctionSpec

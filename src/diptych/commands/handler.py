@@ -15,10 +15,26 @@ from diptych.errors import Rejection, VersionConflict
 from diptych.events.log import Append, EventLog, StreamAppend
 from diptych.events.token import Token
 
-__all__ = ["Deciding", "Tools"]
+__all__ = ["MAX_ATTEMPTS", "Deciding", "Tools", "UnexpectedVersion", "unexpected"]
 
 MAX_ATTEMPTS = 20
 """How often a command is decided again after another process was first."""
+
+
+class UnexpectedVersion(VersionConflict):
+    """The caller expected another version; deciding again would not help."""
+
+
+def unexpected(stream: str, envelope: CommandEnvelope, held: Held) -> UnexpectedVersion:
+    """What to raise when a stream does not stand where the caller expected it."""
+    expected = envelope.expected_version
+    return UnexpectedVersion(
+        f"{stream} stands at version {held.version}, the command expected {expected}. Look at it "
+        "again and decide anew.",
+        stream=stream,
+        expected=expected,
+        actual=held.version,
+    )
 
 
 class Tools:
@@ -86,35 +102,30 @@ class Deciding:
         if envelope.expected_version not in (None, held.version):
             return await self._unexpected(stream, held, envelope)
         # 2. Decide.
-        try:
-            events = self._decider.events_of(envelope.command, held.state)
-        except Rejection:
-            events = None
-        if not events and cached is not None:
+        decided = self._decide(envelope, held)
+        if cached is not None and (isinstance(decided, Rejection) or not decided):
             # Nobody checks the version of a command that writes nothing, so look whether the cached
             # state still is the present one before "no" or "nothing to do" is believed.
             held = await self._repository.catch_up(stream, cached)
-            events = None
-        if events is None:
-            try:
-                events = self._decider.events_of(envelope.command, held.state)
-            except Rejection as rejection:
-                return await self._reject(stream, held, envelope, rejection)
+            if held.version != cached.version:
+                decided = self._decide(envelope, held)
+        if isinstance(decided, Rejection):
+            return await self._reject(stream, held, envelope, decided)
         # 3. Append.
-        return await self._append(stream, held, events, envelope)
+        return await self._append(stream, held, decided, envelope)
+
+    def _decide(self, envelope: CommandEnvelope, held: Held) -> tuple[Any, ...] | Rejection:
+        try:
+            return self._decider.events_of(envelope.command, held.state)
+        except Rejection as rejection:
+            return rejection
 
     async def _unexpected(self, stream: str, held: Held, envelope: CommandEnvelope) -> Done:
         # The stream may have left the expected version because of this very command.
         first = await self._tools.answers.known(envelope)
         if first is not None:
             return await self._tools.answers.again(envelope, first)
-        raise VersionConflict(
-            f"{stream} stands at version {held.version}, the command expected "
-            f"{envelope.expected_version}. Look at it again and decide anew.",
-            stream=stream,
-            expected=envelope.expected_version,
-            actual=held.version,
-        )
+        raise unexpected(stream, envelope, held)
 
     async def _reject(
         self, stream: str, held: Held, envelope: CommandEnvelope, rejection: Rejection

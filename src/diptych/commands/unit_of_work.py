@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from diptych.commands.decider import Decider
 from diptych.commands.envelope import CommandEnvelope, Done
-from diptych.commands.handler import Tools
+from diptych.commands.handler import Tools, unexpected
 from diptych.commands.repository import Held, Repository
-from diptych.errors import ConfigurationError, Rejection, VersionConflict
+from diptych.errors import ConfigurationError, Rejection
 from diptych.events.condition import AppendCondition, EventFilter
 from diptych.events.log import Append, Snapshot, StreamAppend
 from diptych.events.token import Token
@@ -20,10 +20,6 @@ __all__ = ["UnitOfWork"]
 
 _PAGE = 1_000
 A = TypeVar("A")
-
-
-class UnexpectedVersion(VersionConflict):
-    """The caller expected another version; deciding again would not help."""
 
 
 class _Promise(Generic[A]):
@@ -230,13 +226,7 @@ class UnitOfWork:
         expected = self.envelope.expected_version
         if self._loaded or expected in (None, held.version):
             return  # the expected version is that of the first stream
-        raise UnexpectedVersion(
-            f"{stream} stands at version {held.version}, the command expected {expected}. Look at "
-            "it again and decide anew.",
-            stream=stream,
-            expected=expected,
-            actual=held.version,
-        )
+        raise unexpected(stream, self.envelope, held)
 
     def _repository(self, kind: Any) -> Repository:
         try:

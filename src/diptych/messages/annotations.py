@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 from diptych.errors import ConfigurationError
 from diptych.messages.registry import place_of
 
-__all__ = ["Signature", "is_message", "members_of", "signature_of"]
+__all__ = ["Signature", "has_field", "is_message", "members_of", "signature_of"]
 
 
 class Signature(NamedTuple):
@@ -89,3 +89,8 @@ def is_message(annotation: Any) -> bool:
     return (
         isinstance(annotation, type) and annotation is not Any and annotation not in _NOT_MESSAGES
     )
+
+
+def has_field(cls: type, name: str) -> bool:
+    """Whether a message class has a field: struct, dataclass, pydantic model or annotated class."""
+    return any(name in getattr(base, "__annotations__", {}) for base in cls.__mro__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from diptych.errors import ProjectionFailed, StaleRead
+from diptych.errors import StaleRead
 from diptych.events.log import EventLog
 from diptych.messages.registry import Registry
 from diptych.queries.fold import Batch
@@ -114,15 +114,9 @@ class _Comparison:
     async def _fold_up_to(self, position: int) -> None:
         while self._at < position:
             delivery = await self._subscription.deliver(self._at, _BATCH, position)
-            if delivery.broken is not None:
-                stored, error = delivery.broken
-                raise ProjectionFailed(
-                    f"position {stored.position} cannot be read: {error}",
-                    projection=self._plan.name,
-                    position=stored.position,
-                    event_type=stored.type,
-                    stream=stored.stream,
-                ) from error
+            failure = delivery.failure(self._plan.name)
+            if failure is not None:
+                raise failure
             await self._fold(Batch(self._plan, delivery.envelopes, self._at, delivery.upto))
             self._at = delivery.upto
             self._report(self._at)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args, get_or
 import msgspec
 
 from diptych.errors import ConfigurationError
-from diptych.messages.annotations import is_message, members_of, signature_of
+from diptych.messages.annotations import has_field, is_message, members_of, signature_of
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import place_of
 from diptych.queries.read_model import ReadModel, RowShape, shape_of, snake_case
@@ -282,7 +282,7 @@ def _keys_of(method: Any, event: type, shape: RowShape) -> tuple[Keys, bool]:
     keys = getattr(method, _KEYS, shape.key)
     if callable(keys):
         return keys, True
-    if not any(keys in getattr(base, "__annotations__", {}) for base in event.__mro__):
+    if not has_field(event, keys):
         raise ConfigurationError(
             f"{event.__name__} has no field {keys!r}, the key of {shape.model.__name__}: say which "
             f"rows it touches with @keyed_by(...) at {place_of(method)}."

@@ -48,16 +48,9 @@ def _bring(
     after = rows.checkpoint(plan.name).position
     while after < head:
         delivery = decoder.decode(transaction.read(after, _PAGE), after)
-        if delivery.broken is not None:
-            stored, error = delivery.broken
-            raise ProjectionFailed(
-                f"the inline projection {plan.name} cannot read position {stored.position}: "
-                f"{error}",
-                projection=plan.name,
-                position=stored.position,
-                event_type=stored.type,
-                stream=stored.stream,
-            ) from error
+        failure = delivery.failure(plan.name)
+        if failure is not None:
+            raise failure
         batch = Batch(plan, delivery.envelopes, after, delivery.upto)
         before = rows.load(plan.name, batch.keys).rows if plan.shape else {}
         rows.apply([batch.change(before)])

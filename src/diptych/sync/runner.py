@@ -174,12 +174,8 @@ class Runner:
             await asyncio.sleep(0)  # folding is pure Python: let commands through between two
         await self._apply(changes, {m.plan.name: m for m in group}, delivery)
         for member in group:
-            if (
-                delivery.broken is not None
-                and member.error is None
-                and self._wants(member, delivery)
-            ):
-                member.error = _undecodable(member.plan, delivery)
+            if member.error is None and self._wants(member, delivery):
+                member.error = delivery.failure(member.plan.name)
             if member.error is not None:
                 self._hold(member, "failed", member.error)
         self._pause_s = RETRY_S[0]
@@ -310,17 +306,4 @@ def _restored(member: Member, head: int) -> LogRestored:
         projection=member.plan.name,
         checkpoint=member.position,
         head=head,
-    )
-
-
-def _undecodable(plan: Plan, delivery: Delivery) -> ProjectionFailed:
-    assert delivery.broken is not None  # noqa: S101  asked before
-    stored, error = delivery.broken
-    return ProjectionFailed(
-        f"{plan.name} stands before position {stored.position} ({stored.type} of {stored.stream}), "
-        f"which cannot be read: {error}",
-        projection=plan.name,
-        position=stored.position,
-        event_type=stored.type,
-        stream=stored.stream,
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from diptych.errors import MessageError
+from diptych.errors import MessageError, ProjectionFailed
 from diptych.events.log import EventLog, StoredEvent
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import Registry
@@ -34,6 +34,22 @@ class Delivery(NamedTuple):
     after: int
     upto: int
     broken: tuple[StoredEvent, MessageError] | None = None
+
+    def failure(self, projection: str) -> ProjectionFailed | None:
+        """What to say of a projection that wants the event which could not be decoded."""
+        if self.broken is None:
+            return None
+        stored, error = self.broken
+        failure = ProjectionFailed(
+            f"{projection} stands before position {stored.position} ({stored.type} of "
+            f"{stored.stream}), which cannot be read: {error}",
+            projection=projection,
+            position=stored.position,
+            event_type=stored.type,
+            stream=stored.stream,
+        )
+        failure.__cause__ = error
+        return failure
 
 
 class EventDecoder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from diptych.errors import ProjectionFailed
 from diptych.events.log import EventLog
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import Registry
@@ -32,15 +31,9 @@ async def unseen_rows(
     while at < head:
         delivery = await subscription.deliver(at, _PAGE, head)
         envelopes += delivery.envelopes
-        if delivery.broken is not None:
-            stored, error = delivery.broken
-            raise ProjectionFailed(
-                f"{plan.name} cannot read position {stored.position}: {error}",
-                projection=plan.name,
-                position=stored.position,
-                event_type=stored.type,
-                stream=stored.stream,
-            ) from error
+        failure = delivery.failure(plan.name)
+        if failure is not None:
+            raise failure
         at = delivery.upto
     keys = Batch(plan, envelopes, after, head).keys
     loaded = await store.load(plan.name, keys)
