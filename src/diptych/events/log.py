@@ -108,19 +108,20 @@ class LogTransaction(Protocol):
     def handle(self) -> Any:
         """The database's own handle, for a read store in the same database."""
 
-    def read(self, after: int, limit: int) -> list[StoredEvent]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """As EventLog.read, including the events that this transaction appends."""
 
 
 class Participant(Protocol):
     """Work that commits together with appends: an inline projection.
 
-    The log calls `join` inside its transaction, after the events of a group of appends have their
+    The log awaits `join` inside its transaction, after the events of a group of appends have their
     positions and before they are durable; again when it has rolled back, and from any thread. So a
-    participant keeps nothing between two calls.
+    participant keeps nothing between two calls, and awaits nothing but the transaction and the
+    store within it: an embedded database has no event loop there, and runs it without one.
     """
 
-    def join(self, transaction: LogTransaction, head: int) -> None:
+    async def join(self, transaction: LogTransaction, head: int) -> None:
         """Bring read models up to `head`. An error fails the append it came with, and only that."""
 
 
@@ -144,6 +145,9 @@ class EventLog(Protocol):
     G10 What was appended is never changed or removed by this port.
     G11 A snapshot is kept for the highest version offered, of one version the last; `snapshot`
         returns exactly what was stored.
+    G12 `append_within` shares the fate of the caller's transaction: everything above holds once
+       that has committed, and nothing is left when it has rolled back. A log that has no
+       transactions to share raises ConfigurationError.
 
     Not promised: that `recorded_us` ascends; that an append whose caller was cancelled did not
     happen.
@@ -168,6 +172,14 @@ class EventLog(Protocol):
 
     async def append(self, append: Append) -> Appended:
         """Add to the log. Raises VersionConflict, AppendConditionFailed and the errors above."""
+
+    async def append_within(self, transaction: Any, append: Append) -> Appended:
+        """Add to the log in the caller's own transaction of the same database.
+
+        `transaction` is the driver's connection, in a transaction. It must be the last statement
+        before the commit: from here on every other append waits. Raises as `append`, and then the
+        caller must roll back; ConfigurationError for a connection to something else.
+        """
 
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()

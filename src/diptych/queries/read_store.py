@@ -187,11 +187,11 @@ class ReadStore(Protocol):
 class InlineRows(Protocol):
     """A read store within the transaction of an event log (capability INLINE)."""
 
-    def checkpoint(self, projection: str) -> CheckpointInfo:
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
         """As ReadStore.checkpoint."""
 
-    def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As ReadStore.load, seeing what this transaction wrote."""
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> None:
         """As ReadStore.apply, committed by the log."""

@@ -29,12 +29,12 @@ class InlineProjections:
         self._store = store
         self._plans = [(plan, EventDecoder(registry, plan.steps)) for plan in plans]
 
-    def join(self, transaction: LogTransaction, head: int) -> None:
+    async def join(self, transaction: LogTransaction, head: int) -> None:
         """Bring every projection to `head`. Raises ProjectionFailed: the append must then fail."""
         rows: InlineRows = self._store.within(transaction.handle)
         for plan, decoder in self._plans:
             try:
-                _bring(plan, decoder, rows, transaction, head)
+                await _bring(plan, decoder, rows, transaction, head)
             except ProjectionFailed as error:
                 raise ProjectionFailed(
                     f"the command was refused and nothing was written, because {error.message}",
@@ -42,16 +42,16 @@ class InlineProjections:
                 ) from error
 
 
-def _bring(
+async def _bring(
     plan: Plan, decoder: EventDecoder, rows: InlineRows, transaction: LogTransaction, head: int
 ) -> None:
-    after = rows.checkpoint(plan.name).position
+    after = (await rows.checkpoint(plan.name)).position
     while after < head:
-        delivery = decoder.decode(transaction.read(after, _PAGE), after)
+        delivery = decoder.decode(await transaction.read(after, _PAGE), after)
         failure = delivery.failure(plan.name)
         if failure is not None:
             raise failure
         batch = Batch(plan, delivery.envelopes, after, delivery.upto)
-        before = rows.load(plan.name, batch.keys).rows if plan.shape else {}
-        rows.apply([batch.change(before)])
+        before = (await rows.load(plan.name, batch.keys)).rows if plan.shape else {}
+        await rows.apply([batch.change(before)])
         after = delivery.upto

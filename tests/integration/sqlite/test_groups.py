@@ -34,9 +34,9 @@ class Refusing:
     def __init__(self):
         self.threads = set()
 
-    def join(self, transaction, head):
+    async def join(self, transaction, head):
         self.threads.add(threading.current_thread().name)
-        events = transaction.read(head - 20, 20)
+        events = await transaction.read(head - 20, 20)
         if any(event.type == "Unwanted" for event in events):
             raise LookupError("unwanted")
 

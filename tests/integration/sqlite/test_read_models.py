@@ -252,7 +252,7 @@ async def test_a_store_takes_part_only_in_transactions_of_its_own_file(tmp_path,
     errors = []
 
     class Lost:
-        def join(self, transaction, head):
+        async def join(self, transaction, head):
             try:
                 store.within(transaction.handle)
             except ConfigurationError as error:

@@ -28,6 +28,7 @@ from diptych.events.log import (
     StoredEvent,
     StreamAppend,
 )
+from diptych.events.run_through import run_through
 
 __all__ = ["MemoryEventLog"]
 
@@ -96,6 +97,13 @@ class MemoryEventLog:
         # Others get a turn, as with every store that has to wait for something.
         await asyncio.sleep(0)
         return appended
+
+    async def append_within(self, transaction: Any, append: Append) -> Appended:
+        """Raises ConfigurationError: nobody else writes to this memory in transactions."""
+        raise ConfigurationError(
+            "the log in memory cannot take part in another transaction. Keep it in the database "
+            'that the transaction writes to: write="sqlite:///..." or "postgresql://...".'
+        )
 
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
@@ -210,7 +218,7 @@ class MemoryEventLog:
     def _let_participants_join(self, undo: Undo) -> None:
         transaction = _Transaction(self._read, undo)
         for participant in self._participants:
-            participant.join(transaction, len(self._events))
+            run_through(participant.join(transaction, len(self._events)))
 
     def _cut_back_to(self, head: int) -> None:
         while len(self._events) > head:
@@ -278,7 +286,7 @@ class _Transaction:
         self._read = read
         self.handle: Any = undo
 
-    def read(self, after: int, limit: int) -> list[StoredEvent]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """As EventLog.read, including the events of this append."""
         return self._read(after, limit)
 

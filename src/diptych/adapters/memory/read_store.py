@@ -68,7 +68,7 @@ class MemoryReadStore:
         """Write the changes, all or none. Raises CheckpointMoved."""
         undo = Undo()
         try:
-            self.within(undo).apply(changes)
+            await self.within(undo).apply(changes)
         except BaseException:
             undo.run()
             raise
@@ -134,16 +134,16 @@ class MemoryInlineRows:
         self._rows = rows
         self._undo = undo
 
-    def checkpoint(self, projection: str) -> CheckpointInfo:
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
         """As MemoryReadStore.checkpoint."""
         rows = self._rows(projection)
         return CheckpointInfo(rows.checkpoint, rows.made_for)
 
-    def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As MemoryReadStore.load."""
         return self._rows(projection).load(keys)
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> None:
         """As MemoryReadStore.apply, kept only if the append succeeds."""
         for change in changes:
             self._rows(change.projection).apply(change, self._undo)

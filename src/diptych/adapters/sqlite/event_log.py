@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import Any
 
 from diptych.adapters.sqlite.database import SqliteDatabase
 from diptych.adapters.sqlite.head import HeadWatch
@@ -12,7 +13,7 @@ from diptych.adapters.sqlite.jobs import AppendJob
 from diptych.adapters.sqlite.log_tables import make_log_tables
 from diptych.adapters.sqlite.matching import positions_matching
 from diptych.adapters.sqlite.statements import sql
-from diptych.adapters.sqlite.transaction import STORED_EVENT
+from diptych.adapters.sqlite.transaction import STORED_EVENT, append_within
 from diptych.adapters.sqlite.url import locate
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError, StoreUnavailable
@@ -105,13 +106,25 @@ class SqliteEventLog:
         Raises VersionConflict, AppendConditionFailed, what a participant raises, StoreUnavailable
         and OutcomeUnknown.
         """
-        database = self._database or self._not_open()
+        database = self._opened()
         if len(append.streams) > 1:
             _refuse_twice_named(append)
         recorded_us = append.recorded_us or self._environment.time_us()
         job = AppendJob(append, self._participants, recorded_us)
         appended: Appended = await database.writer.commit(job)
         return appended
+
+    async def append_within(self, transaction: Any, append: Append) -> Appended:
+        """Add to the log in a transaction of another apsw connection to the same file.
+
+        Everybody else who writes to the file waits from its first write until it ends. Raises as
+        `append`; then the transaction must be rolled back.
+        """
+        self._opened()
+        _refuse_twice_named(append)
+        recorded_us = append.recorded_us or self._environment.time_us()
+        job = AppendJob(append, self._participants, recorded_us)
+        return append_within(transaction, self._location.path, job)
 
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
@@ -130,7 +143,7 @@ class SqliteEventLog:
 
     async def head(self) -> int:
         """The highest position."""
-        database = self._database or self._not_open()
+        database = self._opened()
         head: int = (await database.reader.small(sql("select_head"), ()))[0][0]
         return head
 
@@ -143,13 +156,13 @@ class SqliteEventLog:
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """The snapshot of a stream, if there is one."""
-        database = self._database or self._not_open()
+        database = self._opened()
         found = await database.reader.small(sql("select_snapshot"), (stream,))
         return Snapshot._make(found[0]) if found else None
 
     async def command(self, command_id: str) -> CommandRecord | None:
         """The first answer to a command id, if it was recorded."""
-        database = self._database or self._not_open()
+        database = self._opened()
         found = await database.reader.small(sql("select_command"), (command_id,))
         return CommandRecord._make(found[0]) if found else None
 
@@ -159,7 +172,7 @@ class SqliteEventLog:
         """Read in slices. Nothing ever changes behind us, so several reads see one log."""
         events: list[StoredEvent] = []
         while True:
-            database = self._database or self._not_open()
+            database = self._opened()
             size = min(limit - len(events), _SLICE)
             rows = await database.reader.small(statement, (*of, after, max(size, 0)))
             events += map(STORED_EVENT, rows)
@@ -176,7 +189,7 @@ class SqliteEventLog:
         head = await self.head()
         width = _SLICE
         while after < head and len(events) < limit:
-            database = self._database or self._not_open()
+            database = self._opened()
             upto = min(after + width, head)
             began = time.perf_counter()
             select, parameters = positions_matching(filters, after, upto)
@@ -193,10 +206,12 @@ class SqliteEventLog:
             await asyncio.sleep(0)
         return events
 
-    def _not_open(self) -> SqliteDatabase:
-        raise StoreUnavailable(
-            f"the log in {self._location.path} is not open: call `await log.open()` first."
-        )
+    def _opened(self) -> SqliteDatabase:
+        if self._database is None:
+            raise StoreUnavailable(
+                f"the log in {self._location.path} is not open: call `await log.open()` first."
+            )
+        return self._database
 
 
 def _refuse_twice_named(append: Append) -> None:

@@ -23,18 +23,18 @@ class SqliteInlineRows:
         self._projections = projections
         self._connection = connection
 
-    def checkpoint(self, projection: str) -> CheckpointInfo:
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
         """As SqliteReadStore.checkpoint."""
         self._projections.known(projection)
         found = all_rows(self._connection, sql("select_checkpoint"), (projection,))
         return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
 
-    def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As SqliteReadStore.load, seeing what this transaction wrote."""
         table = self._projections.row_table(projection)
         return table.loaded(all_rows(self._connection, table.load, table.load_parameters(keys)))
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> None:
         """As SqliteReadStore.apply, committed by the log."""
         prepared = self._projections.prepare(changes)
         if prepared:

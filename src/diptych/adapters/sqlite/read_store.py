@@ -23,8 +23,9 @@ from diptych.adapters.sqlite.read_tables import (
     make_store,
 )
 from diptych.adapters.sqlite.statements import all_rows, sql
+from diptych.adapters.sqlite.transaction import check_own_transaction
 from diptych.adapters.sqlite.url import Location, locate
-from diptych.errors import ConfigurationError, StoreUnavailable
+from diptych.errors import StoreUnavailable
 from diptych.queries.read_store import (
     Capability,
     Change,
@@ -159,13 +160,9 @@ class SqliteReadStore:
 
     def within(self, handle: Any) -> SqliteInlineRows:
         """This store within the transaction of a SqliteEventLog (its `LogTransaction.handle`)."""
-        database = self._opened()
-        if handle is not database.connection:
-            raise ConfigurationError(
-                f"the read store in {self._location.path} can only take part in transactions of a "
-                "log in the same file. Keep both in one file, or let the projection run async."
-            )
-        return SqliteInlineRows(self._projections, database.connection)
+        self._opened()
+        check_own_transaction(handle, self._location.path)
+        return SqliteInlineRows(self._projections, handle)
 
     def _opened(self) -> SqliteDatabase:
         if self._database is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,10 +15,18 @@ from diptych.adapters.sqlite.append_batch import AppendBatch
 from diptych.adapters.sqlite.errors import hits_everyone, translate, unknown
 from diptych.adapters.sqlite.jobs import AppendJob, Job, WorkJob
 from diptych.adapters.sqlite.statements import sql
-from diptych.errors import DiptychError
-from diptych.events.log import Participant, StoredEvent
+from diptych.errors import ConfigurationError, DiptychError
+from diptych.events.log import Appended, Participant, StoredEvent
+from diptych.events.run_through import run_through
 
-__all__ = ["STORED_EVENT", "Committed", "GroupCommit", "NotAtOnce"]
+__all__ = [
+    "STORED_EVENT",
+    "Committed",
+    "GroupCommit",
+    "NotAtOnce",
+    "append_within",
+    "check_own_transaction",
+]
 
 STORED_EVENT: Callable[[Any], StoredEvent] = partial(tuple.__new__, StoredEvent)
 """Makes an event of a row, without a Python frame."""
@@ -108,8 +117,7 @@ class GroupCommit:
     def _let_participants_join(self, appends: Sequence[AppendJob], head: int) -> None:
         logs = {id(job.participants): job.participants for job in appends if job.participants}
         for participants in logs.values():
-            for participant in participants:
-                _join(participant, self._connection, head)
+            _let_join(participants, self._connection, head)
 
     def _do(self, job: WorkJob) -> Any:
         if job.check is not None:
@@ -140,8 +148,41 @@ def _command_id(job: Job) -> str | None:
     return command.command_id if command else None
 
 
-def _join(participant: Participant, connection: apsw.Connection, head: int) -> None:
-    participant.join(_Transaction(connection), head)
+def append_within(connection: Any, path: str, job: AppendJob) -> Appended:
+    """Append in a transaction that somebody else has begun on the file `path`, and will commit.
+
+    Raises what refuses the append, and ConfigurationError for any other connection.
+    """
+    check_own_transaction(connection, path)
+    try:
+        batch = AppendBatch(connection.cursor(), [job])
+        outcome = batch.accept(job)
+        if isinstance(outcome, DiptychError):
+            raise outcome
+        batch.write()
+        if batch.grown:
+            _let_join(job.participants, connection, batch.head)
+    except apsw.Error as error:
+        raise translate(error, path) from error
+    return outcome
+
+
+def check_own_transaction(connection: Any, path: str) -> None:
+    """Raise ConfigurationError for what is no transaction of apsw on the file `path`."""
+    if (
+        not isinstance(connection, apsw.Connection)
+        or os.path.realpath(connection.filename) != path
+        or not connection.in_transaction
+    ):
+        raise ConfigurationError(
+            f"only a transaction of an apsw connection to {path} can be shared; this is "
+            f"{connection!r}. Keep everything that commits together in the same file."
+        )
+
+
+def _let_join(participants: Sequence[Participant], connection: apsw.Connection, head: int) -> None:
+    for participant in participants:
+        run_through(participant.join(_Transaction(connection), head))
 
 
 class _Transaction:
@@ -152,7 +193,7 @@ class _Transaction:
     def __init__(self, connection: apsw.Connection) -> None:
         self.handle: Any = connection
 
-    def read(self, after: int, limit: int) -> list[StoredEvent]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """As EventLog.read, including the events of this transaction."""
         rows = self.handle.execute(sql("select_events"), (after, limit))
         return list(map(STORED_EVENT, rows))

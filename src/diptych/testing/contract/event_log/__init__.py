@@ -2,8 +2,8 @@
 
 `EventLogContract` is what an adapter is enrolled with. Its tests: `appending` (G1), `keeping` (G2,
 G10, G11), `ordering` (G3, G4), `conflicts` (G5), `conditions` (G6), `commands` (G7), `neighbours`
-(G8), `waiting` (G9). `inline` is a suite of its own, for a log and a read store that commit
-together. `words` is the language the tests are written in.
+(G8), `waiting` (G9), `within` (G12). `inline` is a suite of its own, for a log and a read store
+that commit together. `words` is the language the tests are written in.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from diptych.testing.contract.event_log.conflicts import Conflicts
 from diptych.testing.contract.event_log.neighbours import Neighbours
 from diptych.testing.contract.event_log.ordering import Ordering
 from diptych.testing.contract.event_log.waiting import Waiting
+from diptych.testing.contract.event_log.within import Within
 
 __all__ = ["EventLogContract"]
 
 
-class EventLogContract(Appending, Ordering, Conflicts, Conditions, Commands, Neighbours, Waiting):
-    """Every guarantee of an event log, as tests. Enrol an adapter with two methods:
+class EventLogContract(
+    Appending, Ordering, Conflicts, Conditions, Commands, Neighbours, Waiting, Within
+):
+    """Every guarantee of an event log, as tests. Enrol an adapter with two methods, and with
+    `transaction` if it can append in a transaction of others:
 
     ```python
     class TestMyEventLog(EventLogContract):

@@ -71,23 +71,24 @@ class Tallying:
     def __init__(self, store: ReadStore) -> None:
         self.store = cast("Inline", store)
 
-    def join(self, transaction: LogTransaction, head: int) -> None:
+    async def join(self, transaction: LogTransaction, head: int) -> None:
         """Fold what is new, write it, and only then look whether it was wanted."""
         rows = self.store.within(transaction.handle)
-        checkpoint = rows.load("tallies", []).checkpoint
-        events = transaction.read(checkpoint, EVERYTHING)
+        checkpoint = (await rows.load("tallies", [])).checkpoint
+        events = await transaction.read(checkpoint, EVERYTHING)
         assert [event.position for event in events] == list(range(checkpoint + 1, head + 1)), (
             "a participant has to be shown every event up to the head, once"
         )
-        loaded = rows.load("tallies", [event.stream for event in events]).rows
+        loaded = (await rows.load("tallies", [event.stream for event in events])).rows
         tallies = {key: row.value for key, row in loaded.items()}
         for event, number in zip(events, numbers(events), strict=True):
             tally = tallies.setdefault(event.stream, Tally(event.stream))
             tally.events += 1
             tally.total += number
         new = [Row(key, head, tally) for key, tally in tallies.items()]
-        rows.apply([Change("tallies", checkpoint, head, new)])
-        assert rows.load("tallies", list(tallies)).rows == {row.key: row for row in new}, (
+        await rows.apply([Change("tallies", checkpoint, head, new)])
+        written = (await rows.load("tallies", list(tallies))).rows
+        assert written == {row.key: row for row in new}, (
             "within a transaction, its own writes are to be seen"
         )
         if any(event.type == "Unwanted" for event in events):
@@ -100,9 +101,9 @@ class Stubborn:
     def __init__(self, store: ReadStore) -> None:
         self.store = cast("Inline", store)
 
-    def join(self, transaction: LogTransaction, head: int) -> None:
+    async def join(self, transaction: LogTransaction, head: int) -> None:
         """Apply a change that does not fit the checkpoint."""
-        self.store.within(transaction.handle).apply([Change("tallies", head + 7, head + 8)])
+        await self.store.within(transaction.handle).apply([Change("tallies", head + 7, head + 8)])
 
 
 class InlineContract(Contract):

@@ -123,9 +123,9 @@ class Veto:
         self.heads: list[int] = []
         self.seen: list[StoredEvent] = []
 
-    def join(self, transaction: LogTransaction, head: int) -> None:
+    async def join(self, transaction: LogTransaction, head: int) -> None:
         """Look at the whole log and refuse what is not wanted."""
         self.heads.append(head)
-        self.seen = transaction.read(0, EVERYTHING)
+        self.seen = await transaction.read(0, EVERYTHING)
         if any(event.type == "Unwanted" for event in self.seen):
             raise Vetoed

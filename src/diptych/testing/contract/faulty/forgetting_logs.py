@@ -102,7 +102,7 @@ class AfterthoughtLog(SharedLog):
         appended = await self.inner.append(append)
         events = await self.inner.read(0, 1_000_000)
         for participant in self._participants:
-            participant.join(_Afterthought(events), len(events))
+            await participant.join(_Afterthought(events), len(events))
         return appended
 
 
@@ -114,7 +114,7 @@ class _Afterthought:
     def __init__(self, events: list[StoredEvent]) -> None:
         self._events = events
 
-    def read(self, after: int, limit: int) -> list[StoredEvent]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """What was committed."""
         return self._events[after : after + limit]
 

@@ -70,6 +70,10 @@ class SharedLog:
         """See EventLog."""
         return await self.inner.append(append)
 
+    async def append_within(self, transaction: Any, append: Append) -> Appended:
+        """See EventLog."""
+        return await self.inner.append_within(transaction, append)
+
     async def read(
         self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
     ) -> list[StoredEvent]:
