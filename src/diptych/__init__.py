@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from diptych.queries.projection import Projection, Sql, SqlProjection, keyed_by
     from diptych.queries.read_model import ReadModel
     from diptych.queries.reader import Reader, SqlReader
+    from diptych.queries.view import View
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _PLACES = {
     "SqlReader": "diptych.queries.reader",
     "Token": "diptych.events.token",
     "UnitOfWork": "diptych.commands.unit_of_work",
+    "View": "diptych.queries.view",
     "keyed_by": "diptych.queries.projection",
     "message": "diptych.messages.kinds",
     "upcaster": "diptych.messages.upcaster",
@@ -76,6 +78,7 @@ __all__ = [
     "SqlReader",
     "Token",
     "UnitOfWork",
+    "View",
     "keyed_by",
     "message",
     "upcaster",

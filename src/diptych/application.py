@@ -110,7 +110,7 @@ class App:
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
-        self._freshness = Waiting(self._arrivals, self._panels.here)
+        self._freshness = Waiting(self._arrivals, self._panels.here, self._panels.refreshing)
         handlers = {
             query: QueryHandler(spec, self.sources, given)
             for query, spec in self._parts.queries.items()
@@ -304,7 +304,11 @@ class App:
         """
         if not self._open:
             await self.open()
-        kept = [(plan, self.sources[plan.projection].store) for plan in self._parts.plans.values()]
+        kept = [
+            (plan, self.sources[plan.projection].store)
+            for plan in self._parts.plans.values()
+            if plan.table.view is None  # what the database computes has nothing to drift from
+        ]
         return await verify(self.log, self._parts.registry, kept, progress)
 
     async def rebuild(self, projection: type | str) -> None:
@@ -315,6 +319,23 @@ class App:
         be folded.
         """
         await self._panels.rebuild(self.plan_named(projection).name)
+
+    async def refresh(self, view: type | str) -> None:
+        """Compute a materialized view anew, while others read it; any other view needs none.
+
+        Returns when it shows everything that was committed before the call. Raises
+        ConfigurationError for a projection, which is moved by its runner.
+        """
+        if not self._open:
+            await self.open()
+        plan = self.plan_named(view)
+        if plan.table.view is None:
+            raise ConfigurationError(
+                f"{plan.name} is a projection: it follows the log by itself. Wait for it with "
+                "ask(..., after=token) or settle()."
+            )
+        if plan.name in self._panels.refreshing:
+            await self._panels.refreshing[plan.name].refresh()
 
     def plan_named(self, projection: type | str) -> Plan:
         """The plan of a projection by class, read model class, or name."""

@@ -14,6 +14,7 @@ from diptych.messages.registry import Registry, place_of
 from diptych.messages.upcaster import Upcaster
 from diptych.queries.projection import Plan, Projection, SqlProjection, plan_of
 from diptych.queries.reader import Reader, SqlReader
+from diptych.queries.view import View, view_plan_of
 
 __all__ = ["Parts"]
 
@@ -58,12 +59,14 @@ class Parts:
             self.deciders[part] = decider_of(part)
         elif isinstance(part, type) and issubclass(part, Projection | SqlProjection):
             self.plans[part] = plan_of(part)
+        elif isinstance(part, type) and issubclass(part, View):
+            self.plans[part] = view_plan_of(part)
         elif callable(part) and not isinstance(part, type):
             self._sort_function(function_spec(part))
         else:
             raise ConfigurationError(
                 f"{part!r} is nothing an application is made of. List aggregates, deciders, "
-                "projections, upcasters, and functions that take a command or a query."
+                "projections, views, upcasters, and functions that take a command or a query."
             )
 
     def _sort_function(self, spec: FunctionSpec) -> None:
@@ -90,7 +93,7 @@ class Parts:
             for cls in decider.event_types:
                 self.registry.add(cls)
         for plan in self.plans.values():
-            for cls in plan.steps:
+            for cls in (*plan.steps, *plan.refreshed_after):
                 self.registry.add(cls)
 
     def _command_owners(self) -> dict[type, Decider[Any] | FunctionSpec]:

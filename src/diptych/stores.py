@@ -38,18 +38,36 @@ class Stores:
         default = read if isinstance(read, str) else write
         by_name = {parts.plan_for(thing).name: url for thing, url in chosen.items()}
         for plan in parts.plans.values():
-            url = by_name.get(plan.name, default)
+            url = by_name.get(plan.name, write if plan.table.view is not None else default)
             if url not in self._stores:
                 self._stores[url] = self._open_read_store(url)
             self._urls[plan.name] = url
+            if plan.table.view is not None:
+                self._check_view(plan, url)
             if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
                 raise ConfigurationError(
                     f"{plan.projection.__name__} writes its own SQL, which {url} does not have. "
                     f'Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
 
+    def _check_view(self, plan: Plan, url: str) -> None:
+        if url != self._write:
+            raise ConfigurationError(
+                f"{plan.name} is a view, so it is in the database whose tables it shows, not in "
+                f"{url}. Leave it out of read=, or fill its read model by a projection."
+            )
+        if Capability.VIEW not in self._stores[url].capabilities:
+            raise ConfigurationError(
+                f"{plan.name} is a view, and {url} has no tables to look at. Keep the write model "
+                'in an SQL database: write="sqlite:///..." or "postgresql://...".'
+            )
+
     def check_inline(self, plan: Plan) -> None:
         """Raise ConfigurationError when a projection cannot take part in the log's transactions."""
+        if plan.table.view is not None:
+            raise ConfigurationError(
+                f"{plan.name} is a view: it shows every commit by itself. Leave it out of inline=."
+            )
         if self._urls[plan.name] != self._write:
             raise ConfigurationError(
                 f"{plan.name} cannot be inline: it is kept in {self._urls[plan.name]}, "

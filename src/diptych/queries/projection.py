@@ -21,7 +21,17 @@ from diptych.messages.registry import place_of
 from diptych.queries.read_model import ReadModel, RowShape, shape_of, snake_case
 from diptych.queries.read_store import Statement, TableSpec
 
-__all__ = ["FoldStep", "Plan", "Projection", "Sql", "SqlProjection", "keyed_by", "plan_of"]
+__all__ = [
+    "FoldStep",
+    "Plan",
+    "Projection",
+    "Sql",
+    "SqlProjection",
+    "fields_of",
+    "keyed_by",
+    "keyed_by_text",
+    "plan_of",
+]
 
 R = TypeVar("R", bound=ReadModel)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -138,13 +148,17 @@ class FoldStep(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A projection read once: its name, what it keeps, and how each event class is folded."""
+    """A projection read once: its name, what it keeps, and how each event class is folded.
+
+    A view folds nothing; it may be refreshed after events of the classes `refreshed_after`.
+    """
 
     name: str
     projection: type
     table: TableSpec
     steps: dict[type, FoldStep]
     shape: RowShape | None
+    refreshed_after: tuple[type, ...] = ()
 
 
 IN_PLACE, REPLACED, REPLACED_OR_DELETED = "in place", "replaced", "replaced or deleted"
@@ -186,14 +200,15 @@ def _row_shape(projection: type) -> RowShape | None:
         if get_origin(base) is Projection:
             model = get_args(base)[0]
             if isinstance(model, type) and issubclass(model, ReadModel):
-                return _keyed_by_text(shape_of(model))
+                return keyed_by_text(shape_of(model))
     raise ConfigurationError(
         f"{place_of(projection)} does not say which read model it fills: "
         f"class {projection.__name__}(Projection[SomeReadModel])."
     )
 
 
-def _keyed_by_text(shape: RowShape) -> RowShape:
+def keyed_by_text(shape: RowShape) -> RowShape:
+    """The shape, if its key is a str. Raises ConfigurationError."""
     for field in msgspec.structs.fields(shape.model):
         if field.name == shape.key and field.type is not str:
             raise ConfigurationError(
@@ -207,9 +222,7 @@ def _table(projection: type, shape: RowShape | None) -> TableSpec:
     version = getattr(projection, "__diptych_version__", 1)
     made = hashlib.blake2b(f"version {version}".encode(), digest_size=8)
     if shape is not None:
-        for field in msgspec.structs.fields(shape.model):
-            made.update(f"\0{field.encode_name}:{field.type!r}".encode())
-        made.update(f"\0{shape.key}\0{shape.indexes}\0{shape.search}".encode())
+        made.update(fields_of(shape).encode())
     schema = getattr(projection, "schema", ())
     made.update("\0".join(schema).encode())
     return TableSpec(
@@ -219,6 +232,13 @@ def _table(projection: type, shape: RowShape | None) -> TableSpec:
         tuple(schema),
         tuple(getattr(projection, "tables", ())),
     )
+
+
+def fields_of(shape: RowShape) -> str:
+    """The fields of a read model with their types, and what is found by them, as one text."""
+    fields = msgspec.structs.fields(shape.model)
+    told = "".join(f"\0{field.encode_name}:{field.type!r}" for field in fields)
+    return f"{told}\0{shape.key}\0{shape.indexes}\0{shape.search}"
 
 
 def _steps_of(method: Any, shape: RowShape | None) -> list[tuple[type, FoldStep]]:

@@ -23,6 +23,8 @@ __all__ = [
     "Row",
     "Statement",
     "TableSpec",
+    "ViewKept",
+    "ViewSpec",
 ]
 
 
@@ -34,14 +36,30 @@ class Capability(enum.Enum):
     FIND = "rows by field values, ordered"
     FULL_TEXT = "rows by words in their search fields"
     SQL = "own tables and own SELECT"
+    VIEW = "rows that the database computes from tables beside them"
+
+
+ViewKept = Literal["query", "view", "materialized"]
+"""How a view is kept: as nothing but a query, as a view, or as rows that are refreshed."""
+
+
+class ViewSpec(msgspec.Struct, frozen=True):
+    """Rows computed by a SELECT with a column for every field of the read model.
+
+    `sql` is one SELECT, or one for each dialect by its name ("sqlite", "postgresql").
+    """
+
+    sql: str | dict[str, str]
+    kept: ViewKept = "view"
 
 
 class TableSpec(msgspec.Struct, frozen=True):
-    """What one projection keeps in the store.
+    """What one projection (or view) keeps in the store.
 
     `name` is the projection's (snake case); `fingerprint` changes when its rows would look
     different; exactly one of `shape` (rows by key) and `schema` (own CREATE statements, `tables`
-    being the names they create) is given.
+    being the names they create) is given. With `view`, the rows of `shape` are not written but
+    computed.
     """
 
     name: str
@@ -49,6 +67,7 @@ class TableSpec(msgspec.Struct, frozen=True):
     shape: RowShape | None = None
     schema: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    view: ViewSpec | None = None
 
 
 class Row(NamedTuple):
@@ -135,6 +154,9 @@ class ReadStore(Protocol):
     G8 What `apply` wrote is still there after close and open, except in a store that declares
        itself volatile.
     G9 An ability that is not declared raises ConfigurationError; it never answers wrongly.
+    G10 The rows of a view are what its SELECT gives: at every moment, or for a materialized one at
+       the moment of the last `refresh`, whose readers see all old rows or all new ones. Its
+       checkpoint is a position of the log beside it whose events the rows show, and all before.
 
     Errors: CheckpointMoved, StoreUnavailable, SchemaTooNew on opening.
     """
@@ -173,6 +195,13 @@ class ReadStore(Protocol):
 
     async def reset(self, table: TableSpec) -> None:
         """Forget rows and checkpoint of a projection, and make its tables anew for `table`."""
+
+    async def refresh(self, view: str) -> int:
+        """Compute the rows of a materialized view anew, while others read; its new checkpoint.
+
+        For another view: only its checkpoint, for it shows everything anyway. Raises
+        ConfigurationError for what is no view.
+        """
 
     def scratch(self) -> ReadStore:
         """A new, empty store of the same kind, not yet open, whose data is gone when it is closed.

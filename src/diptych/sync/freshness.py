@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 
 from diptych.queries.handler import Source
 from diptych.queries.wait import Arrivals
+from diptych.sync.refreshing import Refreshing
 
 __all__ = ["Waiting"]
 
@@ -14,11 +17,18 @@ _POLL_S = (0.002, 0.05)
 
 
 class Waiting:
-    """See queries.ask.Freshness. `here` names the projections whose runner is in this process."""
+    """See queries.ask.Freshness.
 
-    def __init__(self, arrivals: Arrivals, here: set[str]) -> None:
+    `here` names the projections whose runner is in this process, `refreshing` the materialized
+    views: they are not waited for, they are refreshed.
+    """
+
+    def __init__(
+        self, arrivals: Arrivals, here: set[str], refreshing: Mapping[str, Refreshing]
+    ) -> None:
         self._arrivals = arrivals
         self._here = here
+        self._refreshing = refreshing
 
     async def wait(self, source: Source, position: int, within_s: float) -> bool:
         """True once the projection has come to `position`."""
@@ -33,9 +43,17 @@ class Waiting:
             left = deadline - loop.time()
             if left <= 0:
                 return False
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, _POLL_S[1])
+            if name in self._refreshing:
+                await self._refresh(name, left)
+            else:
+                await asyncio.sleep(min(pause, left))
+                pause = min(pause * 1.5, _POLL_S[1])
         return True
+
+    async def _refresh(self, view: str, within_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._refreshing[view].refresh()
 
     def stopped(self, source: Source) -> bool:
         """Whether waiting longer is in vain."""
@@ -44,6 +62,8 @@ class Waiting:
     def why(self, source: Source) -> str:
         """What is in its way, or who should run it."""
         name = source.plan.name
+        if name in self._refreshing:
+            return self._arrivals.trouble(name) or "its refresh takes longer than that"
         if name not in self._here:
             return "it does not run in this process; is the process that runs it alive?"
         return self._arrivals.trouble(name) or f"it has come to {self._arrivals.reached(name)}"

@@ -11,8 +11,9 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
 from diptych.sync.hinge import Hinge
 from diptych.sync.inline import InlineProjections
+from diptych.sync.refreshing import Refreshing
 from diptych.sync.runner import Member, Runner, changed
-from diptych.sync.status import ProjectionStatus, State
+from diptych.sync.status import Mode, ProjectionStatus, State
 
 __all__ = ["Panels"]
 
@@ -40,6 +41,11 @@ class Panels:
         self._tasks: list[asyncio.Task[None]] = []
         self._joined: set[str] = set()
         self.left_out: dict[str, str] = {}
+        self.refreshing = {
+            plan.name: Refreshing(hinge, store, plan)
+            for plan, store in kept
+            if plan.table.view is not None and plan.table.view.kept == "materialized"
+        }
         for plan, store in kept:
             if plan.name in inline and Capability.INLINE not in store.capabilities:
                 raise ConfigurationError(
@@ -50,12 +56,13 @@ class Panels:
         """Open the read stores; bring inline projections to the head; start the runners."""
         for store, plans in self._by_store(self._kept):
             await store.open([plan.table for plan in plans])
-        inline = [(plan, store) for plan, store in self._kept if plan.name in self._inline]
+        folded = [(plan, store) for plan, store in self._kept if plan.table.view is None]
+        inline = [(plan, store) for plan, store in folded if plan.name in self._inline]
         self.left_out.clear()
         for store, plans in self._by_store(inline):
             await self._open_inline(store, plans, refuse=run)
         if run:
-            later = [(plan, store) for plan, store in self._kept if plan.name not in self._inline]
+            later = [(plan, store) for plan, store in folded if plan.name not in self._inline]
             for store, plans in self._by_store(later):
                 runner = self._runner(store, plans)
                 self._runners.append(runner)
@@ -63,14 +70,21 @@ class Panels:
                 self._tasks.append(
                     asyncio.create_task(runner.run(), name=f"projections of {store!r}")
                 )
+            self._tasks += [
+                asyncio.create_task(one.run(), name=f"refreshing {one.plan.name}")
+                for one in self.refreshing.values()
+                if one.plan.refreshed_after
+            ]
 
     async def close(self) -> None:
-        """Stop the runners and close the stores."""
+        """Stop the runners, let a refresh finish, and close the stores."""
         for task in self._tasks:
             task.cancel()
         for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 _log.error("a projection runner had ended with an error", exc_info=ended)
+        for one in self.refreshing.values():
+            await one.finish()
         self._tasks.clear()
         self._runners.clear()
         self.here.clear()
@@ -79,14 +93,20 @@ class Panels:
             await store.close()
 
     async def rebuild(self, name: str) -> None:
-        """Forget a projection's rows and fold the log again; raise what it fails on."""
+        """Forget a projection's rows and fold the log again; raise what it fails on.
+
+        The rows of a view are computed anew.
+        """
+        if name in self.refreshing:
+            await self.refreshing[name].refresh()
+            return
         if self._tasks:
             raise ConfigurationError(
                 f"{name} is being run by this application; open it with "
                 "projections=False to rebuild."
             )
         for plan, store in self._kept:
-            if plan.name == name:
+            if plan.name == name and plan.table.view is None:
                 await store.reset(plan.table)
                 runner = self._runner(store, [plan])
                 await runner.catch_up()
@@ -106,7 +126,7 @@ class Panels:
             made.append(
                 ProjectionStatus(
                     name=plan.name,
-                    mode="inline" if plan.name in self._inline else "async",
+                    mode=self._mode(plan),
                     state=self._state(plan, member, lag, found.fingerprint),
                     position=found.position,
                     head=head,
@@ -141,11 +161,18 @@ class Panels:
     def _runner(self, store: ReadStore, plans: list[Plan]) -> Runner:
         return Runner(self._hinge, store, plans)
 
+    def _mode(self, plan: Plan) -> Mode:
+        if plan.table.view is not None:
+            return "materialized" if plan.table.view.kept == "materialized" else "view"
+        return "inline" if plan.name in self._inline else "async"
+
     def _state(self, plan: Plan, member: Member | None, lag: int, fingerprint: str) -> State:
         if fingerprint not in ("", plan.table.fingerprint):
             return "changed"
         if plan.name in self._inline:
             return "inline"
+        if plan.table.view is not None:
+            return "behind" if lag else "live"
         if member is None:
             return "stopped"
         if not member.runs or member.state == "retrying":

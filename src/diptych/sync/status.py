@@ -6,10 +6,17 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["ProjectionStatus", "State"]
+__all__ = ["Mode", "ProjectionStatus", "State"]
 
-State = Literal["live", "catching up", "inline", "failed", "changed", "retrying", "stopped"]
-"""What a projection is doing. `failed` and `changed` wait for somebody to act."""
+State = Literal[
+    "live", "catching up", "inline", "behind", "failed", "changed", "retrying", "stopped"
+]
+"""What a projection is doing. `failed` and `changed` wait for somebody to act; a materialized view
+that is `behind` is refreshed when it is asked for with a token.
+"""
+
+Mode = Literal["async", "inline", "view", "materialized"]
+"""How a read model is kept in step."""
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True):
@@ -20,7 +27,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
     """
 
     name: str
-    mode: Literal["async", "inline"]
+    mode: Mode
     state: State
     position: int
     head: int

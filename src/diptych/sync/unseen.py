@@ -21,8 +21,11 @@ async def unseen_rows(
     """Rows as they will be once the projection has come to the present head; None: deleted.
 
     Costs one read of the events between the checkpoint and the head. Raises ProjectionFailed when
-    one of them cannot be folded.
+    one of them cannot be folded. A view is as new as its tables, or is refreshed here.
     """
+    if plan.table.view is not None:
+        await store.refresh(plan.name)
+        return {}
     subscription = Subscription(log, registry, plan.steps)
     after = (await store.checkpoint(plan.name)).position
     head = await log.head()

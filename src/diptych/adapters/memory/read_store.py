@@ -34,8 +34,8 @@ class MemoryReadStore:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Everything but SQL."""
-        return frozenset(Capability) - {Capability.SQL}
+        """Everything but SQL and views."""
+        return frozenset(Capability) - {Capability.SQL, Capability.VIEW}
 
     @property
     def volatile(self) -> bool:
@@ -49,6 +49,12 @@ class MemoryReadStore:
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """Make room for these projections. Calling again adds the new."""
         self._open = True
+        for table in tables:
+            if table.view is not None:
+                raise ConfigurationError(
+                    f"{table.name} is a view, and memory has no tables to look at. Keep the write "
+                    "model in an SQL database."
+                )
         for table in tables:
             if table.name in self._projections:
                 self._projections[table.name].describe(table)
@@ -96,6 +102,13 @@ class MemoryReadStore:
         """Forget rows and checkpoint of a projection."""
         self._refuse_when_closed()
         self._projections[table.name] = Rows(table)
+
+    async def refresh(self, view: str) -> int:
+        """Raises ConfigurationError: memory has no views."""
+        raise ConfigurationError(
+            f"the memory store has no views, so {view!r} cannot be refreshed. Keep the write model "
+            "in an SQL database."
+        )
 
     def scratch(self) -> MemoryReadStore:
         """A new, empty store, not yet open."""

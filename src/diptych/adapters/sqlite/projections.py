@@ -8,6 +8,7 @@ from typing import NamedTuple
 from diptych.adapters.sqlite.changes import Prepared
 from diptych.adapters.sqlite.read_tables import RESERVED
 from diptych.adapters.sqlite.row_table import RowTable
+from diptych.adapters.sqlite.views import view_table
 from diptych.errors import ConfigurationError
 from diptych.queries.read_store import Change, TableSpec
 
@@ -29,7 +30,11 @@ def described(spec: TableSpec) -> Known:
                 f"a projection cannot be called, or keep a table, {name!r}: the name is taken. "
                 "Choose another one."
             )
-    return Known(spec, None if spec.shape is None else RowTable(spec, spec.shape))
+    if spec.shape is None:
+        return Known(spec, None)
+    if spec.view is None:
+        return Known(spec, RowTable(spec, spec.shape))
+    return Known(spec, view_table(spec, spec.shape, spec.view))
 
 
 class Projections:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,10 +23,13 @@ from diptych.adapters.sqlite.read_tables import (
     make_row_table,
     make_store,
 )
+from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.statements import all_rows, sql
 from diptych.adapters.sqlite.transaction import check_own_transaction
 from diptych.adapters.sqlite.url import Location, locate
-from diptych.errors import StoreUnavailable
+from diptych.adapters.sqlite.views import drop_view, make_view, refresh_view
+from diptych.errors import ConfigurationError, StoreUnavailable
+from diptych.queries.matching import check_fields, matches
 from diptych.queries.read_store import (
     Capability,
     Change,
@@ -35,6 +39,7 @@ from diptych.queries.read_store import (
     Loaded,
     Row,
     TableSpec,
+    ViewSpec,
 )
 
 __all__ = ["SqliteReadStore"]
@@ -119,7 +124,10 @@ class SqliteReadStore:
 
     async def find(self, projection: str, find: Find) -> list[Row]:
         """Rows by their fields or words; see Find."""
-        database, table = self._opened(), self._projections.row_table(projection)
+        database, (spec, _) = self._opened(), self._projections.known(projection)
+        table = self._projections.row_table(projection)
+        if find.search is not None and spec.view is not None and spec.view.kept != "materialized":
+            return await self._look_for_words(table, find)
         statement, parameters = find_sql(table, find)
         found = await database.reader.any_size(
             statement, lambda it: all_rows(it, statement, parameters)
@@ -143,7 +151,11 @@ class SqliteReadStore:
 
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """Where a projection stands."""
-        database, _ = self._opened(), self._projections.known(projection)
+        database, known = self._opened(), self._projections.known(projection)
+        view = known.spec.view
+        if view is not None and view.kept != "materialized":
+            head = (await database.reader.small(sql("select_head"), ()))[0][0]
+            return CheckpointInfo(head, known.spec.fingerprint)
         found = await database.reader.small(sql("select_checkpoint"), (projection,))
         return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
 
@@ -154,6 +166,19 @@ class SqliteReadStore:
         await self._opened().write(partial(_remake_tables, self._location.path, before, now))
         self._projections.add(now)
 
+    async def refresh(self, view: str) -> int:
+        """Compute a materialized view anew in one transaction; readers see the old rows or the new.
+
+        The file's writer is busy for as long as the SELECT takes. Raises ConfigurationError for
+        what is no view.
+        """
+        spec, _ = self._projections.known(view)
+        if spec.view is None:
+            raise ConfigurationError(f"{view} is no view: a projection is moved by its runner.")
+        if spec.view.kept != "materialized":
+            return (await self.checkpoint(view)).position
+        return await self._opened().write(partial(refresh_view, spec=spec, view=spec.view))
+
     def scratch(self) -> SqliteReadStore:
         """A new, empty store in a file of its own beside this one's, gone when it is closed."""
         return _ScratchStore(self._location.path)
@@ -163,6 +188,13 @@ class SqliteReadStore:
         self._opened()
         check_own_transaction(handle, self._location.path)
         return SqliteInlineRows(self._projections, handle)
+
+    async def _look_for_words(self, table: RowTable, find: Find) -> list[Row]:
+        # No index can be made on a view: every row that meets the filters is looked at.
+        check_fields(table.shape, find)
+        rows = await self.find(table.name, find._replace(search=None, limit=None))
+        found = (row for row in rows if matches(row.value, find, table.shape))
+        return list(islice(found, find.limit))
 
     def _opened(self) -> SqliteDatabase:
         if self._database is None:
@@ -194,13 +226,27 @@ def _make_tables(path: str, projections: Sequence[Known], connection: apsw.Conne
     for spec, table in projections:
         if table is None:
             make_own_tables(connection, spec)
-        else:
+            continue
+        if spec.view is None or spec.view.kept != "view":
+            drop_view(connection, spec.name)
+        if spec.view is None or spec.view.kept == "materialized":
             make_row_table(connection, table)
+        if spec.view is not None:
+            _look_at(connection, spec, spec.view)
+
+
+def _look_at(connection: apsw.Connection, spec: TableSpec, view: ViewSpec) -> None:
+    make_view(connection, spec, view)
+    if view.kept == "materialized":
+        standing = all_rows(connection, sql("select_checkpoint"), (spec.name,))
+        if not standing or standing[0][1] != spec.fingerprint:  # never filled, or by other SQL
+            refresh_view(connection, spec, view)
 
 
 def _remake_tables(path: str, before: TableSpec, now: Known, connection: apsw.Connection) -> None:
-    drop_tables(connection, before)
-    drop_tables(connection, now.spec)
+    for spec in (before, now.spec):
+        drop_view(connection, spec.name)
+        drop_tables(connection, spec)
     _make_tables(path, [now], connection)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import inspect
@@ -19,15 +19,19 @@ __all__ = ["RowField", "fields_of"]
 class RowField(msgspec.Struct, frozen=True):
     """A field of a row: how SQL sees it, and how a value to compare it with is bound.
 
-    `ordered` says whether < and ORDER BY mean the same as in Python; `comparable`, whether = does.
+    `label` is its name in JSON; `kind`, what a column with its value holds: a value as it is, 0 or
+    1, or JSON. `ordered` says whether < and ORDER BY mean the same as in Python; `comparable`,
+    whether = does.
     """
 
     name: str
+    label: str
     path: str
     expression: str
     bind: Callable[[Any], Any]
     comparable: bool = True
     ordered: bool = True
+    kind: Literal["plain", "bool", "json"] = "plain"
 
 
 def fields_of(shape: RowShape) -> dict[str, RowField]:
@@ -50,19 +54,23 @@ def _refuse_hidden_fields(info: inspect.StructType) -> None:
 
 
 def _field(shape: RowShape, field: inspect.Field) -> RowField:
+    label = field.encode_name
     path = "'$.\"" + field.encode_name.replace("'", "''") + "\"'"
     value = f"json_extract(row, {path})"
     if field.name == shape.key:
-        return RowField(field.name, path, "key", _bind)
+        return RowField(field.name, label, path, "key", _bind)
     kinds = _kinds(field.type)
     if kinds == {inspect.DateTimeType}:
-        return RowField(field.name, path, _moment(value), _bind_moment)
+        return RowField(field.name, label, path, _moment(value), _bind_moment)
     if kinds == {inspect.DecimalType}:
         # Exact for numbers of up to 15 digits; as text, 9.50 would be greater than 10.00.
-        return RowField(field.name, path, f"CAST({value} AS REAL)", _bind_decimal)
+        return RowField(field.name, label, path, f"CAST({value} AS REAL)", _bind_decimal)
     comparable = not kinds & _CONTAINERS
     ordered = comparable and not kinds & _UNORDERED
-    return RowField(field.name, path, value, _bind, comparable, ordered)
+    kind: Literal["plain", "bool", "json"] = "plain" if comparable else "json"
+    if kinds == {inspect.BoolType}:
+        kind = "bool"
+    return RowField(field.name, label, path, value, _bind, comparable, ordered, kind)
 
 
 _CONTAINERS = {

@@ -21,24 +21,34 @@ __all__ = ["RowTable", "as_json"]
 _encode = msgspec.json.Encoder().encode
 _key_of = operator.itemgetter(0)
 _make_row = partial(tuple.__new__, Row)
+_CHECKPOINT = "coalesce((SELECT position FROM checkpoints WHERE projection = ?1), 0)"
 
 
 class RowTable:
-    """One projection's rows.
+    """One projection's rows, read from `source` (its own table, unless it is a view).
+
+    `checkpoint` is SQL for where it stands, with its name as ?1.
 
     Rows come out as one JSON text per read: building it costs SQLite no more than handing out the
     rows one by one, msgspec decodes it in one go, and the interpreter changes hands once.
     """
 
-    def __init__(self, spec: TableSpec, shape: RowShape) -> None:
+    def __init__(
+        self,
+        spec: TableSpec,
+        shape: RowShape,
+        source: str | None = None,
+        checkpoint: str = _CHECKPOINT,
+    ) -> None:
         self.name = spec.name
         self.shape = shape
         self.fields: dict[str, RowField] = fields_of(shape)
         name = quoted(spec.name)
-        self.select = f"SELECT key, position, row FROM {name}"  # noqa: S608
-        self.count = f"SELECT count(*) FROM {name}"  # noqa: S608
+        source = source or name
+        self.select = f"SELECT key, position, row FROM {source}"  # noqa: S608
+        self.count = f"SELECT count(*) FROM {source}"  # noqa: S608
         self.load = "SELECT {checkpoint}, ({rows})".format(
-            checkpoint="coalesce((SELECT position FROM checkpoints WHERE projection = ?1), 0)",
+            checkpoint=checkpoint,
             rows=as_json(f"{self.select} WHERE key IN (SELECT value FROM json_each(?2))"),  # noqa: S608
         )
         self._delete = f"DELETE FROM {name} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608

@@ -179,6 +179,10 @@ class SharedStore:
         """See ReadStore."""
         await self.inner.reset(table)
 
+    async def refresh(self, view: str) -> int:
+        """See ReadStore."""
+        return await self.inner.refresh(view)
+
     def scratch(self) -> ReadStore:
         """See ReadStore."""
         return self.inner.scratch()

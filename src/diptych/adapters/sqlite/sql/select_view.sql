@@ -1,0 +1,2 @@
+-- The text of a view. Parameters: name. No locks.
+SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?
