@@ -20,9 +20,11 @@ from diptych.messages.kinds import Query
 from diptych.operations.verify import Progress, Verification, verify
 from diptych.parts import Parts
 from diptych.queries.ask import Asker, Consistency, OnStale
-from diptych.queries.handler import QueryHandler, Source
+from diptych.queries.handler import QueryHandler
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
+from diptych.queries.replicas import Replicas, ReplicaStatus
+from diptych.queries.source import Source
 from diptych.queries.wait import Arrivals
 from diptych.stores import Stores
 from diptych.sync.freshness import Waiting
@@ -53,6 +55,7 @@ class App:
             command or a query. Routing goes by annotations and is checked here.
         write: URL of the event log: `memory://` or `sqlite:///file.db`.
         read: URL of the read store, or one per projection class; default: the write database.
+        replicas: URLs of streaming replicas of the write database; queries are answered there.
         inline: Projection classes that are folded in the append's transaction: never behind, and
             paid for by the command. All others are asynchronous.
         state_stored: Aggregate classes (or deciders) stored as state instead of as events.
@@ -72,6 +75,7 @@ class App:
         *,
         write: str = "memory://",
         read: ReadUrls = None,
+        replicas: Sequence[str] = (),
         inline: Sequence[type] = (),
         state_stored: Sequence[Any] = (),
         middleware: Sequence[Middleware] = (),
@@ -115,7 +119,11 @@ class App:
             query: QueryHandler(spec, self.sources, given)
             for query, spec in self._parts.queries.items()
         }
-        self._asker = Asker(handlers, self._freshness, self._unseen, self.log)
+        self._replicas = Replicas(stores.replicas(replicas), self.log, self.environment)
+        self._copied = [
+            plan.table for plan in self._parts.plans.values() if stores.is_written_to(plan)
+        ]
+        self._asker = Asker(handlers, self._freshness, self._unseen, self.log, self._replicas)
         self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._open = False
 
@@ -132,6 +140,7 @@ class App:
                 try:
                     await self.log.open()
                     await self._panels.open(run=projections)
+                    await self._replicas.open(self._copied)
                 except BaseException:
                     await self._let_go()
                     raise
@@ -148,6 +157,7 @@ class App:
     async def _let_go(self) -> None:
         self._left.forget()
         try:
+            await self._replicas.close()
             await self._panels.close()
         finally:
             await self.log.close()
@@ -252,8 +262,10 @@ class App:
         With `after` (a token, also as text, or what a dispatch answered), the answer shows at
         least that: the query waits up to `within_s` seconds for its read models to come that far.
         If they do not, `on_stale` decides: `"error"` raises StaleRead, `"stale"` answers with what
-        there is, `"write_model"` folds the missing events on the spot. `consistency="write_model"`
-        does that at once, whatever the token: the answer is as new as the log.
+        there is, `"write_model"` folds the missing events on the spot, `"primary"` leaves a replica
+        that is behind for the primary (and raises StaleRead when that is behind, too).
+        `consistency="write_model"` folds at once, whatever the token: the answer is as new as the
+        log.
 
         Raises StaleRead, ForeignToken, NoHandler, StoreError, and what the handler raises.
         """
@@ -293,6 +305,12 @@ class App:
         if not self._open:
             await self.open()
         return await self._panels.status()
+
+    async def replicas(self) -> list[ReplicaStatus]:
+        """Where every replica stands, and which are alive, in the order they were listed."""
+        if not self._open:
+            await self.open()
+        return await self._replicas.status()
 
     async def verify(self, progress: Progress | None = None) -> Verification:
         """Fold the log again from nothing and compare every row of every read model with it.

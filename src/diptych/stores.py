@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError
@@ -10,8 +11,12 @@ from diptych.events.log import EventLog
 from diptych.parts import Parts
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
+from diptych.queries.replicas import Replica
 
 __all__ = ["Stores"]
+
+_REPLICATED = ("postgresql", "postgres")
+"""Schemes of databases that copy themselves."""
 
 
 class Stores:
@@ -74,9 +79,37 @@ class Stores:
                 f"not in the log's database ({self._write}), so they cannot commit together."
             )
 
+    def is_written_to(self, plan: Plan) -> bool:
+        """Whether a projection is kept in the write database."""
+        return self._urls[plan.name] == self._write
+
     def of(self, plan: Plan) -> ReadStore:
         """The store that keeps a projection."""
         return self._stores[self._urls[plan.name]]
+
+    def replicas(self, urls: Sequence[str]) -> list[Replica]:
+        """The replicas of the write database at `urls`. Raises ConfigurationError where none can
+        be: its own URL, or a database that has no replicas.
+        """
+        found: list[Replica] = []
+        for url in urls:
+            if _scheme(url) not in _REPLICATED:
+                raise ConfigurationError(
+                    f"{shown(url)} cannot be a replica: only {', '.join(_REPLICATED)} has them."
+                )
+            if url == self._write:
+                raise ConfigurationError(
+                    f"{shown(url)} is the write database itself, and no replica of it."
+                )
+            primary = self._stores.get(self._write)
+            if primary is None:
+                raise ConfigurationError(
+                    f"nothing is read from the write database {shown(self._write)}, so a replica "
+                    "of it would answer nothing. Leave out replicas=, or read= for some projection."
+                )
+            log, store = self._open_log(url), self._open_read_store(url)
+            found.append(Replica(shown(url), log, store, primary))
+        return found
 
     def _open_log(self, url: str) -> EventLog:
         scheme = _scheme(url)
@@ -101,6 +134,12 @@ class Stores:
 
             return SqliteReadStore(url)
         raise _unknown(url)
+
+
+def shown(url: str) -> str:
+    """A URL without its user and password, for messages."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _scheme(url: str) -> str:

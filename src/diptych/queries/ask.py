@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, get_args
 
-from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead
+from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead, StoreUnavailable
 from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.messages.kinds import Command
-from diptych.queries.handler import QueryHandler, Source, Unseen
+from diptych.queries.handler import QueryHandler, Unseen
+from diptych.queries.replicas import Replica, Replicas
+from diptych.queries.source import Source
 
 __all__ = ["Asker", "Consistency", "Freshness", "OnStale"]
 
-OnStale = Literal["error", "stale", "write_model"]
+OnStale = Literal["error", "stale", "write_model", "primary"]
 Consistency = Literal["eventual", "write_model"]
 
 
@@ -31,6 +33,20 @@ class Freshness(Protocol):
         """Why it is behind, as far as this process knows; ''."""
 
 
+class _Wait:
+    """How far the asker's token says, until when, and what if not."""
+
+    def __init__(self, after: Token | None, within_s: float, on_stale: OnStale) -> None:
+        self.position = 0 if after is None else after.position
+        self.within_s = within_s
+        self.deadline = asyncio.get_running_loop().time() + within_s
+        self.on_stale = on_stale
+
+
+class _Elsewhere(Exception):
+    """This replica is behind, and the asker chose to be answered by the primary then."""
+
+
 class Asker:
     """Routes queries by class, waits for what the asker has seen, and lets the handler answer."""
 
@@ -40,11 +56,13 @@ class Asker:
         freshness: Freshness,
         unseen: Unseen,
         log: EventLog,
+        replicas: Replicas,
     ) -> None:
         self._handlers = handlers
         self._freshness = freshness
         self._unseen = unseen
         self._log = log
+        self._replicas = replicas
 
     async def ask(
         self,
@@ -65,22 +83,42 @@ class Asker:
         if consistency not in get_args(Consistency) or on_stale not in get_args(OnStale):
             raise ConfigurationError(
                 f"ask(consistency={consistency!r}, on_stale={on_stale!r}): consistency is "
-                "'eventual' or 'write_model', on_stale is 'error', 'stale' or 'write_model'."
+                "'eventual' or 'write_model'; on_stale is 'error', 'stale', 'write_model' or "
+                "'primary'."
             )
-        if after is not None and after.position:
-            behind = await self._behind(handler, after, within_s)
-            if behind is not None and on_stale == "error":
-                raise await self._stale(behind, after, within_s)
-            if behind is not None and on_stale == "write_model":
-                return await handler.answer(query, self._unseen)
-        return await handler.answer(query)
+        wait = _Wait(after, within_s, on_stale)
+        for replica in self._replicas.in_turn():
+            try:
+                return await replica.attempt(self._answer(query, handler, wait, replica))
+            except _Elsewhere:
+                break
+            except StoreUnavailable as error:
+                # A dead replica does not stop reads. The next probe says whether it lives again.
+                replica.fails(str(error))
+        return await self._answer(query, handler, wait, None)
 
-    async def _behind(self, handler: QueryHandler, after: Token, within_s: float) -> Source | None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
-        for source in handler.sources:
-            if not await self._freshness.wait(source, after.position, deadline - loop.time()):
-                return source
+    async def _answer(
+        self, query: Any, handler: QueryHandler, wait: _Wait, replica: Replica | None
+    ) -> Any:
+        behind = await self._behind(handler, wait, replica)
+        if behind is not None and wait.on_stale == "write_model":
+            return await handler.answer(query, self._unseen)
+        if behind is not None and wait.on_stale == "primary" and replica is not None:
+            raise _Elsewhere
+        if behind is not None and wait.on_stale != "stale":
+            raise await self._stale(behind, wait, replica)
+        return await handler.answer(query, replica=replica)
+
+    async def _behind(
+        self, handler: QueryHandler, wait: _Wait, replica: Replica | None
+    ) -> Source | None:
+        """The first source that did not come as far as the token in time; None: all did."""
+        if wait.position:
+            for source in handler.sources:
+                at = source if replica is None else replica.source(source)
+                left = wait.deadline - asyncio.get_running_loop().time()
+                if not await self._freshness.wait(at, wait.position, left):
+                    return at
         return None
 
     def _check_log(self, after: Token) -> None:
@@ -92,22 +130,25 @@ class Asker:
                 log=self._log.identity,
             )
 
-    async def _stale(self, source: Source, after: Token, within_s: float) -> StaleRead:
+    async def _stale(self, source: Source, wait: _Wait, replica: Replica | None) -> StaleRead:
         name, why = source.plan.name, self._freshness.why(source)
+        if replica is not None:
+            why = f"the replica {replica.name} has replayed position {await replica.log.head()}"
         if self._freshness.stopped(source):
-            said = f"{name} has stopped before position {after.position}: {why}"
+            said = f"{name} has stopped before position {wait.position}: {why}"
         else:
+            choices = "'stale', 'write_model'" + (", 'primary'" if replica else "")
             said = (
-                f"{name} did not reach position {after.position} within {within_s:g} s"
-                f"{': ' + why if why else ''}. Wait longer (within_s), or choose on_stale='stale' "
-                "or 'write_model'."
+                f"{name} did not reach position {wait.position} within {wait.within_s:g} s"
+                f"{': ' + why if why else ''}. Wait longer (within_s), or choose another on_stale: "
+                f"{choices}."
             )
         return StaleRead(
             said,
             projection=name,
-            wanted=after.position,
+            wanted=wait.position,
             reached=(await source.store.checkpoint(name)).position,
-            within_s=within_s,
+            within_s=wait.within_s,
             why=why,
         )
 

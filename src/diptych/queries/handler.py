@@ -10,20 +10,13 @@ from diptych.errors import ConfigurationError
 from diptych.messages.injection import FunctionSpec
 from diptych.messages.registry import place_of
 from diptych.queries.projection import Plan
-from diptych.queries.read_store import ReadStore
 from diptych.queries.reader import Reader, SqlReader
+from diptych.queries.replicas import Replica
+from diptych.queries.source import Source
 
-__all__ = ["QueryHandler", "Source", "Unseen"]
+__all__ = ["QueryHandler", "Unseen"]
 
 Unseen = Callable[[Plan], Callable[[], Coroutine[Any, Any, Any]]]
-
-
-class Source:
-    """One projection and the store that keeps it."""
-
-    def __init__(self, plan: Plan, store: ReadStore) -> None:
-        self.plan = plan
-        self.store = store
 
 
 class QueryHandler:
@@ -46,12 +39,25 @@ class QueryHandler:
         for name, wanted in spec.wants:
             self._want(name, wanted, sources, resources)
 
-    async def answer(self, query: Any, unseen: Unseen | None = None) -> Any:
-        """Call the function. With `unseen`, readers also show what projections have not seen yet.
+    def at(self, replica: Replica) -> dict[str, Any]:
+        """What the function wants, with the readers of a replica."""
+        wanted = dict(self._fixed)
+        for name, (kind, source) in self._readers.items():
+            there = replica.source(source)
+            wanted[name] = (
+                SqlReader(there.store) if kind is SqlReader else Reader(there.store, there.plan)
+            )
+        return wanted
+
+    async def answer(
+        self, query: Any, unseen: Unseen | None = None, replica: Replica | None = None
+    ) -> Any:
+        """Call the function. With `unseen`, readers also show what projections have not seen yet;
+        with `replica`, they read there.
 
         Raises what the function raises; ConfigurationError when own SQL is asked for unseen events.
         """
-        wanted = self._fixed
+        wanted = self._fixed if replica is None else self.at(replica)
         if unseen is not None:
             wanted = dict(wanted)
             for name, (kind, source) in self._readers.items():

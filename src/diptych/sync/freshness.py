@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from diptych.queries.handler import Source
+from diptych.queries.source import Source
 from diptych.queries.wait import Arrivals
 from diptych.sync.refreshing import Refreshing
 
@@ -38,17 +38,19 @@ class Waiting:
         if name in self._here and not await self._arrivals.wait(name, position, within_s):
             return False
         # The store has the last word: another process may run this projection, or have reset it.
+        if name in self._refreshing and not await self._reached(source, position):
+            await self._refresh(name, deadline - loop.time())
         pause = _POLL_S[0]
-        while (await source.store.checkpoint(name)).position < position:
+        while not await self._reached(source, position):
             left = deadline - loop.time()
             if left <= 0:
                 return False
-            if name in self._refreshing:
-                await self._refresh(name, left)
-            else:
-                await asyncio.sleep(min(pause, left))
-                pause = min(pause * 1.5, _POLL_S[1])
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _POLL_S[1])
         return True
+
+    async def _reached(self, source: Source, position: int) -> bool:
+        return (await source.store.checkpoint(source.plan.name)).position >= position
 
     async def _refresh(self, view: str, within_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -1,0 +1,181 @@
+"""Replicas: copies of the write database, kept by the database itself, that answer queries.
+
+A replica shows its primary as it was a moment ago: log, read models and views of one and the same
+position. So nothing has to be known of the database's own replication: how far a replica has come
+is read from the replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from diptych.environment import Environment
+from diptych.errors import StoreError, StoreUnavailable
+from diptych.events.log import EventLog
+from diptych.queries.read_store import ReadStore
+from diptych.queries.source import Source
+
+__all__ = ["Replica", "ReplicaStatus", "Replicas"]
+
+T = TypeVar("T")
+_logger = logging.getLogger("diptych")
+
+PROBE_EVERY_S = 0.5
+"""How often each replica is asked where it stands: its lag, and whether it is alive at all."""
+
+PROBE_WITHIN_S = 2.0
+"""A replica that does not say where it stands for so long is not asked until it does."""
+
+
+class ReplicaStatus(msgspec.Struct, frozen=True):
+    """One replica at one moment.
+
+    `lag_events` counts the events it has not replayed; `delay_s` is the age of the oldest of them.
+    `why` says what is wrong with one that is not `up`: queries go elsewhere meanwhile.
+    """
+
+    name: str
+    up: bool
+    position: int
+    head: int
+    lag_events: int
+    delay_s: float
+    why: str = ""
+
+
+class Replica:
+    """A copy of the write database: the same log, to be read, and the same read store."""
+
+    def __init__(self, name: str, log: EventLog, store: ReadStore, primary: ReadStore) -> None:
+        self.name = name
+        self.log = log
+        self.store = store
+        self.primary = primary
+        self.up = False
+        self.why = "not asked yet"
+        self.position = 0
+        self._gone: asyncio.Future[None] | None = None
+
+    def source(self, source: Source) -> Source:
+        """The same projection here, if its store is the one that is copied."""
+        if source.store is self.primary:
+            return Source(source.plan, self.store)
+        return source
+
+    async def attempt(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a read here. Raises StoreUnavailable as soon as the replica is known dead.
+
+        A server that hangs would hold the reader for ever; the probe frees it.
+        """
+        if self._gone is None or self._gone.done():
+            self._gone = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(work)
+        either: list[asyncio.Future[Any]] = [task, self._gone]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise StoreUnavailable(f"the replica {self.name} {self.why}")
+        finally:
+            task.cancel()
+
+    def answers(self, position: int) -> None:
+        """It has said where it stands."""
+        if not self.up:
+            _logger.info("the replica %s answers queries from now on", self.name)
+        self.up, self.why, self.position = True, "", position
+
+    def fails(self, why: str) -> None:
+        """It does not answer: whoever waits for it goes elsewhere."""
+        if self.up:
+            _logger.warning("the replica %s answers no queries: %s", self.name, why)
+        self.up, self.why = False, why
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+
+class Replicas:
+    """All replicas of an application: which is alive, how far each has come, whose turn it is."""
+
+    def __init__(
+        self, replicas: Sequence[Replica], primary: EventLog, environment: Environment
+    ) -> None:
+        self._replicas = replicas
+        self._primary = primary
+        self._environment = environment
+        self._tasks: list[asyncio.Task[None]] = []
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._replicas)
+
+    async def open(self, tables: Sequence[Any]) -> None:
+        """Ask every replica once, then go on asking. A dead one hinders nobody."""
+        first = [self._probe(one, tables) for one in self._replicas]
+        await asyncio.gather(*first)
+        self._tasks = [
+            asyncio.create_task(self._watch(one, tables), name=f"replica {one.name}")
+            for one in self._replicas
+        ]
+
+    async def close(self) -> None:
+        """Stop asking, and let go of every replica."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for one in self._replicas:
+            one.fails("was closed")
+            for part in (one.store, one.log):
+                with contextlib.suppress(StoreError):
+                    await part.close()
+
+    def in_turn(self) -> list[Replica]:
+        """The replicas that are alive, another one first each time."""
+        alive = [one for one in self._replicas if one.up]
+        if not alive:
+            return []
+        self._turn = (self._turn + 1) % len(alive)
+        return alive[self._turn :] + alive[: self._turn]
+
+    async def status(self) -> list[ReplicaStatus]:
+        """Where each replica stands."""
+        head = await self._primary.head()
+        return [await self._status_of(one, head) for one in self._replicas]
+
+    async def _status_of(self, one: Replica, head: int) -> ReplicaStatus:
+        if one.up:
+            await self._probe(one, None)
+        lag = max(0, head - one.position)
+        delay_s = 0.0
+        if lag and (following := await self._primary.read(one.position, 1)):
+            age_us = self._environment.time_us() - following[0].recorded_us
+            delay_s = max(0.0, age_us / 1_000_000)
+        return ReplicaStatus(one.name, one.up, one.position, head, lag, delay_s, one.why)
+
+    async def _watch(self, one: Replica, tables: Sequence[Any]) -> None:
+        while True:
+            await self._environment.sleep(PROBE_EVERY_S)
+            await self._probe(one, tables)
+
+    async def _probe(self, one: Replica, tables: Sequence[Any] | None) -> None:
+        try:
+            async with asyncio.timeout(PROBE_WITHIN_S):
+                if not one.up and tables is not None:
+                    await one.log.open()
+                    await one.store.open(tables)
+                head = await one.log.head()
+                if one.log.identity == self._primary.identity:
+                    one.answers(head)
+                else:
+                    one.fails("holds another log: it is no replica of this application's database")
+        except TimeoutError:
+            one.fails(f"did not say where it stands within {PROBE_WITHIN_S:g} s")
+        except StoreError as error:
+            one.fails(f"cannot be asked: {error}")
