@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # pyright comes complete from PyPI; do not ask the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help venv install install-dev demo test lint format bench clean
+.PHONY: help venv install install-dev demo test lint format bench services services-stop clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,9 +26,17 @@ install-dev: $(VENV)/.installed-dev ## The same, with everything that `make test
 demo: install ## Run the shop on 240,007 real order lines (ARGS=--json for programs)
 	@$(BIN)/diptych demo $(ARGS)
 
-test: lint ## Check and test everything
-	@echo "==> pytest" >&2
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+# Servers that are up stay up, ours end with the tests. Where they cannot start, the tests say what
+# did not run; DIPTYCH_REQUIRE makes that a failure.
+test: lint ## Check and test everything, on real servers where they can be started
+	@echo "==> services" >&2
+	@trap 'exit 130' INT; trap 'exit 143' TERM; \
+	if ! $(BIN)/python -m services status >/dev/null 2>&1; then \
+	  trap '$(BIN)/python -m services down' EXIT; \
+	  $(BIN)/python -m services up || echo "Testing without them" >&2; \
+	fi; \
+	echo "==> pytest" >&2; \
+	$(BIN)/pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 lint: install-dev ## Style, types, direction of imports
 	@echo "==> ruff" >&2
@@ -54,10 +62,16 @@ benchmarks/.peers/.installed: benchmarks/peers/requirements.txt
 	@$(BIN)/python -m benchmarks.peers.install
 	@touch $@
 
-clean: ## Remove .venv, demo databases and everything else that was made
+services: $(VENV)/.made ## Start real servers for tests and benchmarks; addresses in .services/
+	@$(BIN)/python -m services up
+
+services-stop: ## Stop them and remove their data
+	@if [ -e .services/addresses.json ] && [ -x $(BIN)/python ]; then $(BIN)/python -m services down; fi
+
+clean: services-stop ## Remove .venv, demo databases and everything else that was made
 	@rm -f shop-demo*.db shop-demo*.db-wal shop-demo*.db-shm
-	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@find src examples tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .services
+	@find src examples services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Stamps: what is done stays done until pyproject.toml changes. Notes go to stderr, so that
 # `make demo ARGS=--json` prints nothing but JSON.
