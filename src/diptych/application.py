@@ -11,7 +11,7 @@ from diptych.commands.envelope import CommandEnvelope, Done, Middleware
 from diptych.commands.idempotency import check_command_id
 from diptych.commands.panel import LeftPanel, LeftPanelOptions
 from diptych.environment import Environment
-from diptych.errors import ConfigurationError, StaleRead
+from diptych.errors import ConfigurationError
 from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.messages.catalog import Catalog
@@ -30,6 +30,7 @@ from diptych.stores import Stores
 from diptych.sync.freshness import Waiting
 from diptych.sync.hinge import Hinge
 from diptych.sync.panels import Panels
+from diptych.sync.settling import settle
 from diptych.sync.status import ProjectionStatus
 from diptych.sync.unseen import unseen_rows
 
@@ -290,15 +291,10 @@ class App:
         Raises StaleRead that says who is behind, before which event, and why, once every
         projection has come as far as it can.
         """
-        token = await self.head_token()
-        deadline = asyncio.get_running_loop().time() + within_s
-        behind = []
-        for plan in self._parts.plans.values():
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
-            if not await self._freshness.wait(self.sources[plan.projection], token.position, left):
-                behind.append(plan)
-        if behind:
-            raise await self._not_settled(behind, token.position, within_s)
+        if not self._open:
+            await self.open()
+        kept = [self.sources[plan.projection] for plan in self._parts.plans.values()]
+        await settle(kept, self.log, self._freshness, within_s)
 
     async def status(self) -> list[ProjectionStatus]:
         """Where every projection stands, in the order they were listed."""
@@ -390,24 +386,3 @@ class App:
             f"no command is accepted while the inline projection {names} cannot take part: "
             f"{next(iter(self._panels.left_out.values()))}"
         )
-
-    async def _not_settled(self, behind: list[Plan], head: int, within_s: float) -> StaleRead:
-        said = [await self._where(plan, head) for plan in behind]
-        first = self.sources[behind[0].projection]
-        return StaleRead(
-            "; ".join(said),
-            projection=behind[0].name,
-            wanted=head,
-            reached=(await first.store.checkpoint(behind[0].name)).position,
-            within_s=within_s,
-            why=self._freshness.why(first),
-        )
-
-    async def _where(self, plan: Plan, head: int) -> str:
-        source = self.sources[plan.projection]
-        reached = (await source.store.checkpoint(plan.name)).position
-        following = await self.log.read(reached, 1)
-        event = f" before {following[0].type} of {following[0].stream}" if following else ""
-        why = self._freshness.why(source) or "it is still catching up"
-        lag = f"{max(0, head - reached)} events behind"
-        return f"{plan.name} stands at position {reached}{event}, {lag}: {why}"
