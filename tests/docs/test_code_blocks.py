@@ -6,6 +6,9 @@ allowed at the top level. A block marked `python no-run` only has to be valid Py
 A block marked `python file:bank.py` is written to that file, for the commands that follow.
 In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must
 succeed.
+
+A page that names `postgresql://localhost/shop` gets a real server, and the replica of it for
+`postgresql://replica/shop`: their addresses are put in place of these before anything runs.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
 MAX_NOT_RUN = 5
 MARKS = {"python": frozenset({"no-run"}), "text": frozenset({"printed"})}
+
+PRIMARY, REPLICA = "postgresql://localhost/shop", "postgresql://replica/shop"
 
 # The installed command without the need to be on the PATH.
 DIPTYCH = [sys.executable, "-m", "diptych.cli"]
@@ -85,18 +90,30 @@ def run_console(block: Block, page: Path) -> None:
         assert done.returncode == 0, f"{where}\n{done.stdout}\n{done.stderr}"
 
 
+def with_servers(text: str, request: pytest.FixtureRequest) -> str:
+    """The page with the addresses of real servers where it needs them."""
+    for named, fixture in ((PRIMARY, "postgres_url"), (REPLICA, "replica_url")):
+        if named in text:
+            text = text.replace(named, request.getfixturevalue(fixture))
+    return text
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_of_a_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    text = with_servers(page.read_text(encoding="utf-8"), request)
     monkeypatch.chdir(tmp_path)
     # A real module, because annotations and pickle look their names up in `sys.modules`.
     module = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     printed = io.StringIO()
     with asyncio.Runner() as runner, contextlib.redirect_stdout(printed):
-        for block in blocks_of(page.read_text(encoding="utf-8")):
+        for block in blocks_of(text):
             if block.kind == "python" and "no-run" in block.marks:
                 compile(block.text, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             elif block.kind == "python" and file_of(block):
