@@ -154,7 +154,7 @@ async def test_the_asker_chooses_what_happens_when_the_replica_is_behind(pair):
             assert await app.ask(ask, after=done, within_s=0, on_stale="write_model") == 2
             assert await app.ask(ask, consistency="write_model") == 2
             assert await app.ask(ask) == 1, "without a token the replica answers"
-            with pytest.raises(StaleRead, match="replayed position 1.*'primary'") as error:
+            with pytest.raises(StaleRead, match=r"replayed position 1.*'primary'") as error:
                 await app.ask(ask, after=done, within_s=0.01)
             assert (error.value.wanted, error.value.reached) == (2, 1)
             (replica,) = await app.replicas()

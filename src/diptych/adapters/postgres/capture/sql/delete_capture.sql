@@ -1,0 +1,2 @@
+-- Forgets a slot. Parameters: slot.
+DELETE FROM :"schema".captures WHERE slot = $1

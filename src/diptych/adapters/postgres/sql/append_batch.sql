@@ -1,0 +1,5 @@
+-- Parameters and locks: see create_append_batch_v1.sql.
+SELECT head, refused, standing, known, violated, violation FROM :"schema".append_batch_v1(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24, $25, $26
+)

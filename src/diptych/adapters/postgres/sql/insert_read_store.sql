@@ -1,0 +1,2 @@
+-- $1 schema version
+INSERT INTO :"schema".read_store (version) VALUES ($1)

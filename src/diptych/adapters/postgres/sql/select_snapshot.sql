@@ -1,0 +1,2 @@
+-- Parameters: stream. No locks.
+SELECT stream, version, schema, state FROM :"schema".snapshots WHERE stream = $1
