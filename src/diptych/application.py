@@ -17,6 +17,7 @@ from diptych.events.token import Token
 from diptych.messages.catalog import Catalog
 from diptych.messages.codec import MAX_MESSAGE_BYTES
 from diptych.messages.kinds import Query
+from diptych.operations.evolution.transition import EVENTS as MOVES
 from diptych.operations.verify import Progress, Verification, verify
 from diptych.parts import Parts
 from diptych.queries.ask import Asker, Consistency, OnStale
@@ -60,6 +61,8 @@ class App:
         inline: Projection classes that are folded in the append's transaction: never behind, and
             paid for by the command. All others are asynchronous.
         state_stored: Aggregate classes (or deciders) stored as state instead of as events.
+        tables: How aggregates are kept in tables of the write database: `mapped`, `TableOf`.
+        keep_events: False: no event is stored, the tables are all there is.
         middleware: Code around every command, outermost first.
         resources: Objects that function handlers may want by their class.
         environment: Clock, ids, chance.
@@ -79,6 +82,8 @@ class App:
         replicas: Sequence[str] = (),
         inline: Sequence[type] = (),
         state_stored: Sequence[Any] = (),
+        tables: Sequence[Any] = (),
+        keep_events: bool = True,
         middleware: Sequence[Middleware] = (),
         resources: Sequence[object] = (),
         environment: Environment | None = None,
@@ -86,14 +91,18 @@ class App:
         cached_states: int = 10_000,
     ) -> None:
         self.name = name
+        self.write = write
         self.environment = environment or Environment()
         self._parts = Parts(parts, max_message_bytes)
+        for event in MOVES:
+            self._parts.registry.add(event)
         stores = Stores(write, read, self._parts, self.environment)
         self.log: EventLog = stores.log
         for one in inline:
             stores.check_inline(self._parts.plan_for(one))
         self._arrivals = Arrivals()
         given = {type(one): one for one in resources}
+        kept = stores.tables(tables, self._parts, keep_events=keep_events)
         self._commands = Catalog(name, "command", self._parts.commands, max_message_bytes)
         self._queries = Catalog(name, "query", self._parts.queries, max_message_bytes)
         self._left = LeftPanel(
@@ -101,7 +110,7 @@ class App:
             self._parts.registry,
             self.environment,
             self._commands,
-            LeftPanelOptions(state_stored, middleware, given, cached_states),
+            LeftPanelOptions(state_stored, middleware, given, cached_states, kept, keep_events),
         )
         dispatcher = self._left.bind(self._parts.deciders, self._parts.commands)
         self._dispatch = dispatcher.dispatch
@@ -140,6 +149,7 @@ class App:
             if not self._open:
                 try:
                     await self.log.open()
+                    await self._left.open()
                     await self._panels.open(run=projections)
                     await self._replicas.open(self._copied)
                 except BaseException:
@@ -156,8 +166,8 @@ class App:
                 await self._let_go()
 
     async def _let_go(self) -> None:
-        self._left.forget()
         try:
+            await self._left.close()
             await self._replicas.close()
             await self._panels.close()
         finally:
@@ -362,6 +372,11 @@ class App:
         raise ConfigurationError(f"{self.name} has no projection {projection!r}; it has {names}.")
 
     # -- what there is (for edges: command line, web, console) -------------------------------------
+
+    @property
+    def left(self) -> LeftPanel:
+        """The left panel: `await app.left.begin_streams(Order)`."""
+        return self._left
 
     @property
     def parts(self) -> Parts:

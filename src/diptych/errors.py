@@ -23,7 +23,9 @@ DiptychError
 └── SyncError
     ├── ProjectionFailed         a projection raised on an event
     ├── CheckpointMoved          another runner advanced this projection
-    └── LogRestored              a checkpoint lies beyond the head of its log
+    ├── LogRestored              a checkpoint lies beyond the head of its log
+    ├── CaptureFailed            a change of another program could not become events
+    └── CaptureLost              the database no longer has the changes that come next
 ```
 
 Every error has a stable `code` (for scripts and HTTP), says whether the same call may succeed when
@@ -37,6 +39,8 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AppendConditionFailed",
+    "CaptureFailed",
+    "CaptureLost",
     "CheckpointMoved",
     "CommandIdReused",
     "ConfigurationError",
@@ -255,3 +259,21 @@ class LogRestored(SyncError):
     """
 
     code = "log_restored"
+
+
+class CaptureFailed(SyncError):
+    """A mapping raised on a change that another program made; the capture stands before it.
+
+    Facts: `slot`, `table`, `key`, `lsn` (place of the transaction in the write-ahead log).
+    """
+
+    code = "capture_failed"
+
+
+class CaptureLost(SyncError):
+    """The database no longer has the changes that a capture must see next.
+
+    Facts: `slot`, `why`. Call `resnapshot()` of the capture, which tells every row anew.
+    """
+
+    code = "capture_lost"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
+from diptych.commands.tables import Tables
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError
 from diptych.events.log import EventLog
@@ -15,7 +19,8 @@ from diptych.queries.replicas import Replica
 
 __all__ = ["Stores"]
 
-_REPLICATED = ("postgresql", "postgres")
+_POSTGRES = ("postgresql", "postgres")
+_REPLICATED = _POSTGRES
 """Schemes of databases that copy themselves."""
 
 
@@ -111,6 +116,24 @@ class Stores:
             found.append(Replica(shown(url), log, store, primary))
         return found
 
+    def tables(self, given: Sequence[Any], parts: Parts, *, keep_events: bool) -> Tables | None:
+        """The tables of write models; None where there are none and no handler asks for any.
+
+        Raises ConfigurationError for projections of events that are not kept.
+        """
+        folding = [plan.name for plan in parts.plans.values() if plan.table.view is None]
+        if folding and not keep_events:
+            raise ConfigurationError(
+                f"{', '.join(folding)} would stay empty for ever: no event is kept "
+                "(keep_events=False). Keep events, or leave it out and let queries ask the tables."
+            )
+        if not given and not _wants_tables(parts):
+            return None
+        with _needs("sqlalchemy", "sqlalchemy"):
+            from diptych.adapters.sqlalchemy.tables import SqlTables
+
+        return SqlTables(self._write, given, self.log)
+
     def _open_log(self, url: str) -> EventLog:
         scheme = _scheme(url)
         if scheme == "memory":
@@ -121,6 +144,11 @@ class Stores:
             from diptych.adapters.sqlite.event_log import SqliteEventLog
 
             return SqliteEventLog(url, environment=self._environment)
+        if scheme in _POSTGRES:
+            with _needs("asyncpg", "postgres"):
+                from diptych.adapters.postgres.event_log import PostgresEventLog
+
+            return PostgresEventLog(url, environment=self._environment)
         raise _unknown(url)
 
     def _open_read_store(self, url: str) -> ReadStore:
@@ -133,6 +161,11 @@ class Stores:
             from diptych.adapters.sqlite.read_store import SqliteReadStore
 
             return SqliteReadStore(url)
+        if scheme in _POSTGRES:
+            with _needs("asyncpg", "postgres"):
+                from diptych.adapters.postgres.read_store import PostgresReadStore
+
+            return PostgresReadStore(url)
         raise _unknown(url)
 
 
@@ -142,12 +175,34 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+@contextmanager
+def _needs(driver: str, extra: str) -> Iterator[None]:
+    """Importing an adapter: an absent driver is said with the line that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != driver:
+            raise
+        raise ConfigurationError(
+            f"the driver {driver} is not installed: pip install 'diptych[{extra}]'"
+        ) from error
+
+
+def _wants_tables(parts: Parts) -> bool:
+    # Who has written AsyncSession into an annotation has imported it.
+    orm = sys.modules.get("sqlalchemy.ext.asyncio")
+    wanted = [kind for spec in parts.command_functions for _, kind in spec.wants]
+    return orm is not None and orm.AsyncSession in wanted
+
+
 def _scheme(url: str) -> str:
     return url.partition(":")[0]
 
 
 def _unknown(url: str) -> ConfigurationError:
+    # Whatever it was meant for, it may hold a password.
+    named = shown(url) if "://" in url else url
     return ConfigurationError(
-        f"no adapter opens {url!r}: use memory:// or sqlite:///file.db (four slashes for an "
-        "absolute path)."
+        f"no adapter opens {named!r}: use memory://, sqlite:///file.db (four slashes for an "
+        "absolute path) or postgresql://user:password@host/database?schema=shop."
     )

@@ -3,7 +3,8 @@
 The `python` blocks of one page run in order, in one namespace and one empty folder; `await` is
 allowed at the top level. A block marked `python no-run` only has to be valid Python. A block marked
 `text printed` holds exactly what the `python` blocks before it printed (since the last such block).
-A block marked `python file:bank.py` is written to that file, for the commands that follow.
+A block marked `file:bank.py`, after its language, is written to that file, for the commands that
+follow.
 In a `console` block the lines that begin with `$ diptych` run, in the same folder, and must
 succeed.
 
@@ -116,7 +117,7 @@ def test_every_block_of_a_page_runs(
         for block in blocks_of(text):
             if block.kind == "python" and "no-run" in block.marks:
                 compile(block.text, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            elif block.kind == "python" and file_of(block):
+            elif file_of(block):
                 (tmp_path / file_of(block)).write_text(block.text, encoding="utf-8")
             elif block.kind == "python":
                 run_python(block, page, module, runner)
@@ -144,7 +145,7 @@ def test_every_mark_is_one_we_know():
         for page in PAGES
         for block in blocks_of(page.read_text(encoding="utf-8"))
         for mark in block.marks - MARKS.get(block.kind, frozenset())
-        if not (block.kind == "python" and mark.startswith("file:"))
+        if not mark.startswith("file:")
     ]
     assert unknown == []
 

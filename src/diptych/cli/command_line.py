@@ -17,6 +17,7 @@ from diptych.cli.check import check
 from diptych.cli.demo import demo
 from diptych.cli.dispatch import dispatch
 from diptych.cli.events import events
+from diptych.cli.evolve import evolve
 from diptych.cli.exit_codes import (
     INTERRUPTED,
     OK,
@@ -173,5 +174,5 @@ def command_line(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, dispatch, ask, events, projections, check, verify):
+for _command in (demo, dispatch, ask, events, projections, check, verify, evolve):
     command_line.add_command(_command)

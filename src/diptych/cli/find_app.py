@@ -13,8 +13,9 @@ from typing import Any
 
 from diptych.application import App
 from diptych.errors import ConfigurationError, DiptychError
+from diptych.evolution import Evolution
 
-__all__ = ["find_app"]
+__all__ = ["find_app", "find_evolution"]
 
 _FORM = "Write --app module:attribute, as in --app shop.app:app, or set DIPTYCH_APP."
 
@@ -25,6 +26,24 @@ def find_app(where: str | None) -> App:
     Modules are looked for in the current directory first. Raises ConfigurationError that says what
     is missing, or where the application's own code failed.
     """
+    found = _find(where, App)
+    if not isinstance(found, App):
+        raise ConfigurationError(f"{where} is no diptych App, it is {_what(found)}. {_FORM}")
+    return found
+
+
+def find_evolution(where: str | None) -> Evolution:
+    """The move between two stages at `where`, found as `find_app` finds an App."""
+    found = _find(where, Evolution)
+    if not isinstance(found, Evolution):
+        raise ConfigurationError(
+            f"{where} is no Evolution, it is {_what(found)}. Make one of the two applications: "
+            "Evolution(name, old=..., new=...), and name it with --app module:attribute."
+        )
+    return found
+
+
+def _find(where: str | None, wanted: type) -> Any:
     if not where:
         raise ConfigurationError(f"which application? {_FORM}")
     module_name, _, attribute = where.partition(":")
@@ -33,10 +52,8 @@ def find_app(where: str | None) -> App:
     if here not in sys.path:
         sys.path.insert(0, here)
     found = _attribute_of(_import(module_name), attribute or "app")
-    if callable(found) and not isinstance(found, App):
+    if callable(found) and not isinstance(found, wanted):
         found = _call(found, where)
-    if not isinstance(found, App):
-        raise ConfigurationError(f"{where} is no diptych App, it is {_what(found)}. {_FORM}")
     return found
 
 

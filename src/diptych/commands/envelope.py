@@ -33,8 +33,8 @@ class Done(msgspec.Struct, frozen=True):
     """The answer to an accepted command.
 
     `token` makes a query wait for what the command did; `events` are what was recorded, oldest
-    first; `stream` and `version` say where the (first) stream stands now. `repeated` is true when
-    this is the first answer again.
+    first; `stream` and `version` say where the (first) stream stands now (version 0: its handler
+    did not look). `repeated` is true when this is the first answer again.
     """
 
     token: Token

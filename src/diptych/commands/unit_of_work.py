@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from diptych.commands.decider import Decider
 from diptych.commands.envelope import CommandEnvelope, Done
 from diptych.commands.handler import Tools, unexpected
+from diptych.commands.promise import Promises
 from diptych.commands.repository import Held, Repository
+from diptych.commands.table_deciding import Repeated
+from diptych.commands.table_repository import TableHeld, TableRepository
+from diptych.commands.tables import TableTransaction
+from diptych.commands.tags import check_tags
 from diptych.errors import ConfigurationError, Rejection
 from diptych.events.condition import AppendCondition, EventFilter
-from diptych.events.log import Append, Snapshot, StreamAppend
+from diptych.events.log import ANY_VERSION, Append, Appended, Snapshot, StreamAppend
+from diptych.events.recording import events_by_stream
 from diptych.events.token import Token
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import Registry, place_of
@@ -19,21 +25,14 @@ from diptych.messages.registry import Registry, place_of
 __all__ = ["UnitOfWork"]
 
 _PAGE = 1_000
-A = TypeVar("A")
 
 
-class _Promise(Generic[A]):
-    """A coroutine that remembers whether it was awaited."""
+class _Kept(NamedTuple):
+    """What a unit of work loaded from tables."""
 
-    __slots__ = ("awaited", "coroutine")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, A]) -> None:
-        self.coroutine = coroutine
-        self.awaited = False
-
-    def __await__(self) -> Generator[Any, Any, A]:
-        self.awaited = True
-        return self.coroutine.__await__()
+    key: object
+    held: TableHeld
+    repository: TableRepository
 
 
 class UnitOfWork:
@@ -50,8 +49,15 @@ class UnitOfWork:
         repositories: Mapping[Any, Repository],
         registry: Registry,
         tools: Tools,
+        transaction: TableTransaction | None = None,
+        *,
+        keep_events: bool = True,
     ) -> None:
         self.envelope = envelope
+        self._transaction = transaction
+        self._keep_events = keep_events
+        self._kept: dict[str, _Kept] = {}
+        self._named: dict[str, list[Any]] = {}
         self._repositories = repositories
         self._registry = registry
         self._tools = tools
@@ -61,7 +67,7 @@ class UnitOfWork:
         self._filters: list[EventFilter] = []
         self._seen = -1
         self._pictures: dict[str, bytes | None] = {}
-        self._promises: list[_Promise[Any]] = []
+        self._promises = Promises()
 
     async def load(self, kind: Any, key: object) -> Any:
         """The state of an aggregate (by class) or decider, with what was recorded so far.
@@ -75,11 +81,11 @@ class UnitOfWork:
 
     def decide(self, kind: Any, key: object, command: Any) -> Awaitable[tuple[Any, ...]]:
         """Let an aggregate decide, record what follows, and return it. Raises Rejection."""
-        return self._promise(self._decide(kind, key, command))
+        return self._promises.give(self._decide(kind, key, command))
 
     def record(self, kind: Any, key: object, *events: Any) -> Awaitable[None]:
         """Record events in the stream of an aggregate or decider."""
-        return self._promise(self._record(kind, key, events))
+        return self._promises.give(self._record(kind, key, events))
 
     async def _decide(self, kind: Any, key: object, command: Any) -> tuple[Any, ...]:
         stream, held = await self._hold(kind, key)
@@ -96,7 +102,11 @@ class UnitOfWork:
 
         The append then fails, and the handler is called again, if one more appears meanwhile.
         """
-        self._check_tags(types, tags)
+        if not self._keep_events:
+            raise ConfigurationError(
+                "no event is kept (keep_events=False), so none can be decided on: ask the tables."
+            )
+        check_tags(self._registry, types, tags)
         names = tuple(self._registry.of(cls).identity.name for cls in types)
         wanted = EventFilter(names, tuple(tags))
         if self._seen < 0:
@@ -112,47 +122,61 @@ class UnitOfWork:
             after = page[-1].position
         return found
 
+    def add(self, events: Sequence[Any]) -> None:
+        """Record events in the streams that they name themselves, as a handler returned them.
+
+        Raises ConfigurationError for an event without a stream. For whoever called the handler.
+        """
+        for stream, named in events_by_stream(self._registry, events).items():
+            if stream in self._loaded:
+                owner = self._owner[stream].decider.name
+                raise ConfigurationError(
+                    f"{stream} is a stream of {owner}, which this unit of work has loaded: record "
+                    f"there by await work.record({owner}, key, event)."
+                )
+            self._named[stream] = named
+
     async def commit(self) -> Done:
         """Append everything recorded, all or nothing, streams in the order of their first event.
 
-        Called by whoever called the handler.
+        Called by whoever called the handler, who calls `remember` once it is all durable. Raises
+        Repeated when the command was answered before; then nothing must be committed.
         """
-        self._check_promises()
+        self._promises.check()
         for stream in list(self._pictures):
             self._check_picture(stream)
         tools, envelope = self._tools, self.envelope
-        streams: list[StreamAppend] = []
-        snapshots: list[Snapshot] = []
-        events: list[Any] = []
-        stream, version = "", 0
-        for name in [*self._recorded, *(n for n in self._loaded if n not in self._recorded)]:
-            before, recorded = self._loaded[name], self._recorded.get(name, [])
-            stored = tools.recorder.record(recorded, envelope)
-            streams.append(StreamAppend(name, before.version, stored))
-            if recorded:
-                after = self._after(name)
-                snapshots += self._owner[name].snapshots(name, before.version, after)
-                events += recorded
-                if not stream:
-                    stream, version = name, after.version
+        events = [event for several in self._recorded.values() for event in several]
+        events += [event for several in self._named.values() for event in several]
+        stream = next(iter((*self._recorded, *self._named)), "")
+        version = self._after(stream).version if stream in self._loaded else 0
+        if not version and stream and envelope.expected_version is not None:
+            version = envelope.expected_version + len(self._named[stream])
+        now_us = tools.environment.time_us()
+        preludes = await self._save(now_us)
+        streams = await self._streams()
         record = tools.answers.record(envelope, stream, version)
-        if not events and record is None and not self._of_many_moments:
-            return Done(Token(tools.log.identity, 0, stream, version))
-        done = await tools.log.append(
-            Append(
-                tuple(streams),
-                self._condition(),
-                tuple(snapshots),
-                record,
-                tools.environment.time_us(),
-            )
-        )
-        if done.repeated is not None:
-            return await tools.answers.again(envelope, done.repeated)
-        for name in self._loaded:
-            tools.cache.put(name, self._after(name))
-        token = Token(tools.log.identity, done.last, stream, version)
+        position = 0
+        if streams or record is not None or (self._of_many_moments and self._filters):
+            for prelude in preludes:
+                await self._append(prelude)
+            append = Append(streams, self._condition(), self._snapshots(), record, now_us)
+            done = await self._append(append)
+            if done.repeated is not None:
+                raise Repeated(done.repeated)
+            position = done.last
+        token = Token(tools.log.identity, position, stream, version)
         return Done(token, tuple(events), stream, version)
+
+    @property
+    def expects_of_unseen(self) -> bool:
+        """Whether an expected version is about a stream that was written without being loaded."""
+        return bool(self._named) and not self._loaded
+
+    def remember(self) -> None:
+        """Keep in memory what is durable now, for the next command."""
+        for name in self._loaded.keys() - self._kept.keys():
+            self._tools.cache.put(name, self._after(name))
 
     async def reject(self, rejection: Rejection) -> Done:
         """Confirm that what was loaded still stands, then raise `rejection` (or its first answer).
@@ -162,26 +186,76 @@ class UnitOfWork:
         """
         record = self._tools.answers.record(self.envelope, rejection=rejection)
         if record is not None or self._of_many_moments:
-            seen = tuple(StreamAppend(n, h.version, ()) for n, h in self._loaded.items())
+            seen = tuple(
+                StreamAppend(name, expected, ())
+                for name in self._loaded
+                if (expected := self._expected(name)) is not None
+            )
             done = await self._tools.log.append(Append(seen, self._condition(), command=record))
             if done.repeated is not None:
                 return await self._tools.answers.again(self.envelope, done.repeated)
         raise rejection
 
-    def _promise(self, coroutine: Coroutine[Any, Any, A]) -> Awaitable[A]:
-        promise = _Promise(coroutine)
-        self._promises.append(promise)
-        return promise
+    async def _save(self, now_us: int) -> list[Append]:
+        """Write what follows to the tables; what is to be appended before anything else."""
+        preludes: list[Append] = []
+        for stream, events in self._recorded.items():
+            if stream not in self._kept:
+                continue
+            key, held, repository = self._kept[stream]
+            assert self._transaction is not None  # noqa: S101  for the type checker
+            after = self._after(stream)
+            await repository.save_in(self._transaction, key, held, events, after)
+            if prelude := repository.prelude(stream, held, self._tools.recorder, now_us):
+                preludes.append(prelude)
+        return preludes
 
-    def _check_promises(self) -> None:
-        forgotten = [one for one in self._promises if not one.awaited]
-        for one in forgotten:
-            one.coroutine.close()
-        if forgotten:
-            raise ConfigurationError(
-                "work.record(...) or work.decide(...) was called and not awaited, so nothing would "
-                "have been recorded: await it."
-            )
+    async def _streams(self) -> tuple[StreamAppend, ...]:
+        """What was recorded, and the version of what was only looked at."""
+        record = self._tools.recorder.record
+        made: list[StreamAppend] = []
+        for name in [*self._recorded, *(n for n in self._loaded if n not in self._recorded)]:
+            recorded = self._recorded.get(name, [])
+            # What was looked at in one moment needs no check when nothing depends on it.
+            if (expected := self._expected(name)) is None or not (recorded or self._checks):
+                continue
+            if recorded and name in self._kept:
+                expected += len(self._kept[name].held.prelude)
+            made.append(StreamAppend(name, expected, record(recorded, self.envelope)))
+        for number, (name, events) in enumerate(self._named.items()):
+            if not self._keep_events and not await self._tools.log.read_stream(name, 0, 1):
+                continue
+            first = number == 0 and not self._loaded
+            wanted = self.envelope.expected_version if first else None
+            expected = ANY_VERSION if wanted is None else wanted
+            made.append(StreamAppend(name, expected, record(events, self.envelope)))
+        return tuple(made)
+
+    @property
+    def _checks(self) -> bool:
+        return (
+            bool(self._recorded or self._named)
+            or self._of_many_moments
+            or (self.envelope.command_id is not None)
+        )
+
+    def _expected(self, stream: str) -> int | None:
+        """Where a loaded stream must stand; None for one that has not begun and shall not."""
+        kept = self._kept.get(stream)
+        return self._loaded[stream].version if kept is None else kept.held.expected
+
+    def _snapshots(self) -> tuple[Snapshot, ...]:
+        made: list[Snapshot] = []
+        for name in self._recorded:
+            if name not in self._kept:
+                before = self._loaded[name].version
+                made += self._owner[name].snapshots(name, before, self._after(name))
+        return tuple(made)
+
+    async def _append(self, append: Append) -> Appended:
+        if self._transaction is not None and self._transaction.used:
+            return await self._transaction.append(append)
+        return await self._tools.log.append(append)
 
     @property
     def _of_many_moments(self) -> bool:
@@ -195,32 +269,22 @@ class UnitOfWork:
         repository = self._repository(kind)
         stream = repository.decider.stream(key)
         if stream not in self._loaded:
-            cached = self._tools.cache.take(stream)
-            if cached is None:
-                held = await repository.load(stream)
-            else:
-                held = await repository.catch_up(stream, cached)
+            held = await self._load(repository, stream, key)
             self._check_expected(stream, held)
             self._owner[stream] = repository
             self._loaded[stream] = held
         return stream, self._after(stream)
 
-    def _check_tags(self, types: Sequence[type], tags: Sequence[str]) -> None:
-        # A tag that no event carries would find nothing, and the condition would forbid nothing.
-        if isinstance(tags, str):
-            raise ConfigurationError(f"tags is a list: work.events(tags=[{tags!r}]).")
-        known = [self._registry.of(cls).identity for cls in types] or [
-            one.identity for one in self._registry
-        ]
-        fields = sorted({field for one in known for field in one.tags})
-        for tag in tags:
-            if tag.partition(":")[0] not in fields or ":" not in tag:
-                among = ", ".join(one.name for one in known)
-                raise ConfigurationError(
-                    f"no event is tagged {tag!r}: a tag is field:value, and {among} have the tag "
-                    f"fields {', '.join(fields) or 'none'}. Name the field in tags=(...) of the "
-                    "event's class."
-                )
+    async def _load(self, repository: Repository, stream: str, key: object) -> Held:
+        if isinstance(repository, TableRepository):
+            assert self._transaction is not None  # noqa: S101  for the type checker
+            found = await repository.load_in(self._transaction, key)
+            self._kept[stream] = _Kept(key, found, repository)
+            return Held(found.state, found.version)
+        cached = self._tools.cache.take(stream)
+        if cached is None:
+            return await repository.load(stream)
+        return await repository.catch_up(stream, cached)
 
     def _check_expected(self, stream: str, held: Held) -> None:
         expected = self.envelope.expected_version

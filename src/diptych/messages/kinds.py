@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, dataclass_transform
 import msgspec
 
 from diptych.errors import ConfigurationError
+from diptych.messages.stream_names import check_template
 
 __all__ = ["Command", "Event", "Identity", "Query", "identity_of", "message", "tags_of"]
 
@@ -24,12 +25,14 @@ class Identity(msgspec.Struct, frozen=True):
     """The stable identity of a message type: what is written down instead of a Python path.
 
     `name` survives renames and moves of the class; `version` counts the shapes it has had, from 1;
-    `tags` names the fields whose values tag an event for append conditions.
+    `tags` names the fields whose values tag an event for append conditions; `stream` names the
+    stream of an event that no aggregate recorded, as in `order-{order_id}`.
     """
 
     name: str
     version: int = 1
     tags: tuple[str, ...] = ()
+    stream: str = ""
 
 
 _IDENTITY = "__diptych_identity__"
@@ -48,6 +51,7 @@ class MessageMeta(msgspec.StructMeta):
         name: str | None = None,
         version: int = 1,
         tags: tuple[str, ...] = (),
+        stream: str | None = None,
         **struct_options: Any,
     ) -> Any:
         """Make the struct, then note its identity."""
@@ -58,7 +62,10 @@ class MessageMeta(msgspec.StructMeta):
                     f"{class_name} has no field {tag!r} to be tagged by; its fields are "
                     f"{', '.join(cls.__struct_fields__)}."
                 )
-        setattr(cls, _IDENTITY, Identity(name or class_name, version, tuple(tags)))
+        if stream is not None:
+            check_template(class_name, stream, cls.__struct_fields__)
+        identity = Identity(name or class_name, version, tuple(tags), stream or "")
+        setattr(cls, _IDENTITY, identity)
         return cls
 
 
@@ -77,7 +84,9 @@ class Event(
     """Fact, named in the past tense: `class ItemAddedToCart(Event)`. Immutable, stored for ever.
 
     Class options: `name` (stored type name, default the class name), `version` (shape, default 1;
-    raise it when fields change and give an upcaster), `tags` (fields for append conditions).
+    raise it when fields change and give an upcaster), `tags` (fields for append conditions),
+    `stream` (as in `"order-{order_id}"`: where the event goes when a function returns it, or an
+    outbox records it; what an aggregate decides goes to the aggregate's own stream).
     """
 
 
@@ -93,9 +102,13 @@ class Query(
 
 
 def message(
-    *, name: str | None = None, version: int = 1, tags: tuple[str, ...] = ()
+    *,
+    name: str | None = None,
+    version: int = 1,
+    tags: tuple[str, ...] = (),
+    stream: str | None = None,
 ) -> Callable[[M], M]:
-    """Give a frozen dataclass or pydantic model a stable name, a version and tags.
+    """Give a frozen dataclass or pydantic model a stable name, a version, tags and a stream.
 
     ```python
     @message(name="item-added", version=2)
@@ -105,7 +118,11 @@ def message(
     """
 
     def mark(cls: M) -> M:
-        setattr(cls, _IDENTITY, Identity(name or cls.__name__, version, tuple(tags)))
+        if stream is not None:
+            fields = {name for base in cls.__mro__ for name in getattr(base, "__annotations__", ())}
+            check_template(cls.__name__, stream, fields)
+        identity = Identity(name or cls.__name__, version, tuple(tags), stream or "")
+        setattr(cls, _IDENTITY, identity)
         return cls
 
     return mark

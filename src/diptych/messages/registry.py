@@ -17,9 +17,10 @@ from diptych.errors import (
 )
 from diptych.messages.codec import MAX_MESSAGE_BYTES, Codec
 from diptych.messages.kinds import Identity, identity_of, tags_of
+from diptych.messages.stream_names import stream_named_by
 from diptych.messages.upcaster import Upcaster
 
-__all__ = ["MessageType", "Registry", "place_of"]
+__all__ = ["MessageType", "Registry", "no_stream", "place_of"]
 
 
 class MessageType(msgspec.Struct, frozen=True):
@@ -32,6 +33,12 @@ class MessageType(msgspec.Struct, frozen=True):
     def tags_of(self, event: object) -> tuple[str, ...]:
         """The tags of one event of this type."""
         return tags_of(event, self.identity.tags) if self.identity.tags else ()
+
+    def stream_of(self, event: object) -> str:
+        """The stream that one event of this type names. Raises ConfigurationError for none."""
+        if not self.identity.stream:
+            raise no_stream(self.cls)
+        return stream_named_by(event, self.identity.stream)
 
 
 class Registry:
@@ -190,6 +197,15 @@ class Registry:
                 version=version,
             )
         return step
+
+
+def no_stream(cls: type) -> ConfigurationError:
+    """What to raise when an event has to name its stream and does not."""
+    return ConfigurationError(
+        f"{place_of(cls)} does not say which stream it belongs to: class {cls.__name__}(Event, "
+        'stream="order-{order_id}"), with a field of its own in braces. (What an aggregate decides '
+        "needs none.)"
+    )
 
 
 def place_of(thing: Any) -> str:

@@ -50,8 +50,8 @@ async def _connect(location: Location, purpose: str, **settings: str) -> asyncpg
         timeout=location.timeout_s,
         server_settings={
             "application_name": f"diptych {location.schema} {purpose}"[:63],
-            # What is made is made in the schema; what an application had before may be in public.
-            "search_path": f"{quoted(location.schema)}, public",
+            # What is made is made in the schema; what the application had before is found, too.
+            "search_path": f"{quoted(location.schema)}, {location.search_path}",
             "default_transaction_isolation": "read committed",
             "lock_timeout": str(int(location.timeout_s * 1000)),
             "TimeZone": "UTC",

@@ -21,14 +21,15 @@ _LONGEST_NAME = 63
 class Location(msgspec.Struct, frozen=True):
     """A schema in a database, and how to use it.
 
-    `dsn` is for the driver and holds the password; `place` is for people. `connections` is how many
-    connections may read at the same time. `timeout_s` is how long to wait for a connection, and for
-    a lock that somebody else holds.
+    `dsn` is for the driver and holds the password; `place` is for people. `search_path` is where
+    the application's other tables are. `connections` is how many connections may read at the same
+    time. `timeout_s` is how long to wait for a connection, and for a lock that somebody else holds.
     """
 
     dsn: str
     place: str
     schema: str = "diptych"
+    search_path: str = "public"
     connections: int = 8
     timeout_s: float = 30.0
 
@@ -76,6 +77,8 @@ def _with_options(location: Location, query: str) -> tuple[Location, list[tuple[
             location = msgspec.structs.replace(location, timeout_s=float(value))
         elif name in {"schema", "connections", "timeout_s"}:
             _refuse(location.place, f"{name}={value} is not understood")
+        elif name == "search_path" and value:
+            location = msgspec.structs.replace(location, search_path=value)
         else:
             rest.append((name, value))
     return location, rest

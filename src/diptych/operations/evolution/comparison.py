@@ -12,7 +12,7 @@ from diptych.events.token import Token
 
 __all__ = ["Compared", "Comparison", "Side", "compare", "compare_one"]
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 Progress = Callable[[int, int], None]
 """Called with the number of queries compared so far and in all."""
 

@@ -1,0 +1,1 @@
+"""The shop at every stage of its evolution. The domain is that of `examples/shop`, untouched."""
