@@ -105,14 +105,14 @@ class App:
         kept = stores.tables(tables, self._parts, keep_events=keep_events)
         self._commands = Catalog(name, "command", self._parts.commands, max_message_bytes)
         self._queries = Catalog(name, "query", self._parts.queries, max_message_bytes)
-        self._left = LeftPanel(
+        self.left = LeftPanel(
             self.log,
             self._parts.registry,
             self.environment,
             self._commands,
             LeftPanelOptions(state_stored, middleware, given, cached_states, kept, keep_events),
         )
-        dispatcher = self._left.bind(self._parts.deciders, self._parts.commands)
+        dispatcher = self.left.bind(self._parts.deciders, self._parts.commands)
         self._dispatch = dispatcher.dispatch
         self._panels = Panels(
             Hinge(self.log, self._parts.registry, self._arrivals, self.environment),
@@ -149,7 +149,7 @@ class App:
             if not self._open:
                 try:
                     await self.log.open()
-                    await self._left.open()
+                    await self.left.open()
                     await self._panels.open(run=projections)
                     await self._replicas.open(self._copied)
                 except BaseException:
@@ -167,7 +167,7 @@ class App:
 
     async def _let_go(self) -> None:
         try:
-            await self._left.close()
+            await self.left.close()
             await self._replicas.close()
             await self._panels.close()
         finally:
@@ -233,7 +233,7 @@ class App:
         """
         if not self._open:
             await self.open()
-        return await self._left.load(kind, key, version)
+        return await self.left.load(kind, key, version)
 
     # -- right panel -----------------------------------------------------------------------------
 
@@ -372,11 +372,6 @@ class App:
         raise ConfigurationError(f"{self.name} has no projection {projection!r}; it has {names}.")
 
     # -- what there is (for edges: command line, web, console) -------------------------------------
-
-    @property
-    def left(self) -> LeftPanel:
-        """The left panel: `await app.left.begin_streams(Order)`."""
-        return self._left
 
     @property
     def parts(self) -> Parts:

@@ -17,17 +17,29 @@ from orm_shop import (
     SoldOut,
     StockRow,
     carts,
+    deliver,
     pause,
     rows,
 )
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from diptych import App, Command, CommandEnvelope, Event, Projection, ReadModel, UnitOfWork
+from diptych import (
+    App,
+    Command,
+    CommandEnvelope,
+    Event,
+    Projection,
+    Query,
+    Reader,
+    ReadModel,
+    UnitOfWork,
+)
 from diptych.adapters.sqlalchemy import engine_for
 from diptych.errors import (
     ConfigurationError,
     ConflictError,
+    DiptychError,
     OutcomeUnknown,
     StoreUnavailable,
     VersionConflict,
@@ -64,6 +76,38 @@ async def test_rows_and_events_and_a_read_model(url):
     assert await rows(url, StockRow.__table__) == [("tea", 0)]
 
 
+async def test_an_inline_read_model_commits_with_the_rows(url):
+    class Broken(RuntimeError):
+        pass
+
+    def refuse(row: Numbers, event: OrderPlaced) -> Numbers:
+        if event.order_id == "bad":
+            raise Broken
+        return Numbers(event.order_id, event.number)
+
+    class Inline(Projection[Numbers]):
+        def placed(self, row: Numbers, event: OrderPlaced) -> Numbers:
+            return refuse(row, event)
+
+    class GetNumbers(Query[Numbers]):
+        order_id: str
+
+    async def get_numbers(query: GetNumbers, numbers: Reader[Numbers]) -> Numbers:
+        return await numbers.get(query.order_id)
+
+    get_numbers.__annotations__["query"] = GetNumbers
+    parts = [*SHOP, Inline, get_numbers]
+    async with App("shop", parts, write=url, inline=[Inline]) as app:
+        await app.dispatch(Deliver("tea", 5))
+        await app.dispatch(PlaceOrder("good"))
+        assert await app.ask(GetNumbers("good")) == Numbers("good", 1)
+        with pytest.raises(DiptychError):
+            await app.dispatch(PlaceOrder("bad"))
+        assert await app.log.head() == 1
+    assert await rows(url, OrderRow.__table__) == [("good", "ada", 1)]
+    assert await rows(url, StockRow.__table__) == [("tea", 4)]
+
+
 async def test_one_effect_per_command_id(url):
     async with App("shop", SHOP, write=url) as app:
         await app.dispatch(Deliver("tea", 1), id="d")
@@ -93,6 +137,24 @@ async def test_one_effect_however_many_come_at_once(url):
             assert len({one.token for one in answers}) == 1
     assert await rows(url, StockRow.__table__) == [("tea", 8)]
     assert await rows(url, OrderRow.__table__) == [("o-1", "ada", 1)]
+
+
+async def test_who_finds_out_at_the_append_that_it_was_answered_takes_everything_back(url):
+    here: list[str] = []
+    all_here = asyncio.Event()
+
+    async def add_one(command: Do, session: AsyncSession) -> None:
+        here.append(command.what)  # nobody has an answer yet
+        if len(here) == 4:
+            all_here.set()
+        await all_here.wait()
+        await session.execute(update(StockRow).values(left=StockRow.left + 1))
+
+    async with App("shop", [add_one, deliver], write=url) as app:
+        await app.dispatch(Deliver("tea", 1))
+        answers = await asyncio.gather(*(app.dispatch(Do("x"), id="x") for _ in range(4)))
+        assert sorted(one.repeated for one in answers) == [False, True, True, True]
+    assert await rows(url, StockRow.__table__) == [("tea", 2)]
 
 
 async def test_rivals_are_decided_again_and_nothing_is_lost(url, chance):

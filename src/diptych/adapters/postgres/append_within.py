@@ -58,7 +58,8 @@ async def check_own_transaction(connection: Any, location: Location, identity: s
 
 async def _append(connection: Any, location: Location, job: AppendJob, now_us: int) -> Appended:
     batch = AppendBatch([job], now_us)
-    answer = await connection.fetchrow(sql("append_batch", location.schema), *batch.arguments)
+    statement = sql("append_batch_within", location.schema)
+    *answer, _ = await connection.fetchrow(statement, *batch.arguments)
     (outcome,), head = batch.settle(answer)
     if outcome is None:
         statement = sql("select_commands", location.schema)
