@@ -23,7 +23,7 @@ from diptych_examples.evolution import __main__ as command_line
 from diptych_examples.evolution import stage1, stage1b, stage3, stage4, stage5
 from diptych_examples.evolution.comparing import first_difference
 from diptych_examples.evolution.databases import make_tables
-from diptych_examples.evolution.ground import Server
+from diptych_examples.evolution.ground import Server, ground_for
 from diptych_examples.evolution.mappings import MAPPINGS
 from diptych_examples.evolution.playing import Decisions, Played, play
 from diptych_examples.evolution.stages import STAGES, Places, Stage
@@ -32,6 +32,7 @@ from diptych_examples.shop.app import shop
 from diptych_examples.shop.commands.orders import Order
 from diptych_examples.shop.demo import default_source
 from diptych_examples.shop.messages.commands import AddItemToCart, CheckOut, RegisterCustomer
+from diptych_examples.shop.queries.cart_pages import GetCart
 from diptych_examples.shop.queries.customer_orders import GetCustomerOrders
 from diptych_examples.shop.replay.ledger import Ledger
 from diptych_examples.shop.replay.source import Source, read_source
@@ -124,6 +125,26 @@ def test_the_orders_lead_to_every_event_and_to_most_rejections(expected: Played)
         "unknown_order",
         "unknown_product",
     }
+
+
+async def test_no_item_is_lost_when_two_processes_fill_one_cart(stage: Stage, server: Server):
+    at = datetime(2010, 12, 1, tzinfo=UTC)
+    async with (
+        ground_for(stage, server) as places,
+        stage.shop_at(places) as one,
+        stage.shop_at(places) as other,
+    ):
+        adding = [
+            app.dispatch(AddItemToCart("1", "anna", "EIRE", f"P{n % 4}", "TEA", 1, 250, at))
+            for n in range(20)
+            for app in (one, other)
+        ]
+        await asyncio.gather(*adding)
+        page = await one.ask(GetCart("1"), after=await one.head_token(), within_s=60)
+        assert page is not None
+        assert sorted((line.stock_code, line.quantity) for line in page.lines) == [
+            (f"P{n}", 10) for n in range(4)
+        ]
 
 
 async def test_one_database_walks_from_stage_1_to_stage_5(

@@ -21,6 +21,8 @@ from diptych.messages.registry import Registry
 
 __all__ = ["GENESIS", "TableHeld", "TableRepository"]
 
+_PAGE = 1_000
+
 GENESIS = "genesis"
 """The cause of events that tell what was there before events were kept."""
 
@@ -30,7 +32,7 @@ class TableHeld(NamedTuple):
 
     `version` is what callers see; `row` is the version in the table (None: no row). `expected` is
     where the stream stands in the log before `prelude` is appended to it; None: events are not kept
-    for it.
+    for it. `missed` are the events that the row has not seen.
     """
 
     state: Any
@@ -38,6 +40,7 @@ class TableHeld(NamedTuple):
     row: int | None
     expected: int | None
     prelude: tuple[Any, ...] = ()
+    missed: tuple[Any, ...] = ()
 
 
 class TableRepository(EventSourcedRepository):
@@ -97,16 +100,19 @@ class TableRepository(EventSourcedRepository):
         if version and not await self._log.read_stream(stream, version - 1, 1):
             await self._check_not_begun(stream, version)
             return await self._beginning(transaction, key, TableHeld(state, version, row, None))
-        held = await self.catch_up(stream, Held(state, version))
-        if row == 0 < held.version:
+        missed = await self._events_after(stream, version)
+        if row == 0 and missed:
             raise StoreError(
                 f"the row of {stream} has version 0, and its stream has events: nobody can tell "
                 "which of them the row has seen. Nothing was written. Set the row's version to "
                 "that of the last event it has seen, or delete the row to have it made from events."
             )
-        if held.version == 0:
+        if version == 0 and not missed:
             return await self._beginning(transaction, key, TableHeld(state, 0, row, None))
-        return TableHeld(held.state, held.version, row, held.version)
+        for event in missed:
+            state = self.decider.evolved(state, event)
+        version += len(missed)
+        return TableHeld(state, version, row, version, missed=tuple(missed))
 
     async def save_in(
         self,
@@ -118,10 +124,12 @@ class TableRepository(EventSourcedRepository):
     ) -> None:
         """Write to the tables what `events` made of what was loaded.
 
-        The events themselves are appended by whoever decided. Raises VersionConflict.
+        A mapping may go by the events instead of the state, so it is given all that the row has not
+        seen. The events themselves are appended by whoever decided. Raises VersionConflict.
         """
+        unseen = (*held.missed, *events)
         versions = held.row, after.version
-        await transaction.save(self.kind, key, after.state, events, versions)
+        await transaction.save(self.kind, key, after.state, unseen, versions)
 
     def prelude(
         self, stream: str, held: TableHeld, recorder: Recorder, recorded_us: int
@@ -152,6 +160,15 @@ class TableRepository(EventSourcedRepository):
                 "was written. Mend the genesis, or what the events evolve."
             )
         return held._replace(version=len(prelude), expected=0, prelude=prelude)
+
+    async def _events_after(self, stream: str, version: int) -> list[Any]:
+        decode = self._registry.decode
+        found: list[Any] = []
+        while page := await self._log.read_stream(stream, version + len(found), _PAGE):
+            found += [decode(one.type, one.schema, one.data) for one in page]
+            if len(page) < _PAGE:
+                break
+        return found
 
     async def _check_not_begun(self, stream: str, version: int) -> None:
         if await self._log.read_stream(stream, 0, 1):

@@ -35,7 +35,7 @@ class TableTransaction(Protocol):
     ) -> None:
         """Write a state of the second version over the one of the first (None: a new row).
 
-        `events` are what led from one to the other. Raises VersionConflict.
+        `events` are all that the row has not seen. Raises VersionConflict.
         """
 
     async def genesis(self, kind: Any, key: object) -> tuple[Any, ...]:

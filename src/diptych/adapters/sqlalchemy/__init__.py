@@ -3,7 +3,8 @@
 Reading order: `outbox` (a session's rows and events in one transaction), `table_of` and `mapped`
 (aggregates in tables: by hand, by names; `columns`, `child_rows`), `tables` (the port that commands
 work through), `driver` and `last_statement` (the append is the last thing a transaction does),
-`engine`, `errors`. On SQLite, SQLAlchemy runs on apsw: `apsw_dbapi`, `apsw_dialect`.
+`engine`, `errors`. On SQLite, SQLAlchemy runs on apsw: `apsw_dialect`, `apsw_dbapi`,
+`apsw_errors`.
 """
 
 from diptych.adapters.sqlalchemy.apsw_dialect import register

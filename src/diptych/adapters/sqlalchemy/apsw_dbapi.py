@@ -6,72 +6,28 @@ other's locks on a file: that can corrupt it. So SQLAlchemy has to use the copy 
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import apsw
+
+from diptych.adapters.sqlalchemy.apsw_errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    translating,
+)
 
 __all__ = ["ApswConnection", "ApswCursor", "ApswModule", "Waiting"]
 
 _FIRST_SAFE = (3, 51, 3)
-
-
-class Error(Exception):
-    """Root of what this driver raises; the error of apsw is its cause."""
-
-
-class DatabaseError(Error):
-    """The database could not do what was asked."""
-
-
-class InterfaceError(Error):
-    """The driver was used wrongly."""
-
-
-class DataError(DatabaseError):
-    """A value does not fit."""
-
-
-class IntegrityError(DatabaseError):
-    """A constraint forbids it."""
-
-
-class InternalError(DatabaseError):
-    """SQLite is in a state that it should not be in."""
-
-
-class NotSupportedError(DatabaseError):
-    """SQLite cannot do this."""
-
-
-class OperationalError(DatabaseError):
-    """Locked, full, unreadable, or wrong SQL."""
-
-
-class ProgrammingError(DatabaseError):
-    """The statement and its parameters do not belong together, or the connection is closed."""
-
-
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[Error]], ...] = (
-    ((apsw.ConstraintError,), IntegrityError),
-    ((apsw.MismatchError, apsw.TooBigError, apsw.RangeError), DataError),
-    (
-        (
-            apsw.BindingsError,
-            apsw.ConnectionClosedError,
-            apsw.CursorClosedError,
-            apsw.MisuseError,
-            apsw.ThreadingViolationError,
-        ),
-        ProgrammingError,
-    ),
-    ((apsw.InternalError,), InternalError),
-    ((apsw.Error,), OperationalError),
-    ((TypeError,), ProgrammingError),  # a parameter of a type that SQLite does not know
-)
 
 
 class Waiting(NamedTuple):
@@ -119,7 +75,7 @@ class ApswModule:
                 f"this SQLite is {self.sqlite_version}; versions 3.7.0 to 3.51.2 can corrupt a "
                 "database in WAL mode. Install a newer apsw: pip install --upgrade apsw"
             )
-        with _translating():
+        with translating():
             driver = apsw.Connection(path, statementcachesize=200)
             made = ApswConnection(driver, busy_timeout_s, self._waiting)
             try:
@@ -159,25 +115,25 @@ class ApswConnection:
 
     def cursor(self, **_: Any) -> ApswCursor:
         """A new one; its rows are read at once, so it never keeps an old state in use."""
-        with _translating():
+        with translating():
             return ApswCursor(self, self.driver.cursor())
 
     def begin(self) -> None:
         """Begin a transaction, waiting for the write lock if it is to write."""
         if self.begin_word:
-            with _translating():
+            with translating():
                 self.patiently(self.driver.execute, f"BEGIN {self.begin_word}")
 
     def commit(self) -> None:
         """Commit, if there is a transaction."""
-        with _translating():
+        with translating():
             if self.driver.in_transaction:
                 # Also a commit of a DEFERRED transaction may meet somebody who checkpoints.
                 self.patiently(self.driver.execute, "COMMIT")
 
     def rollback(self) -> None:
         """Roll back, if there is a transaction; some errors have done so already."""
-        with _translating():
+        with translating():
             if self.driver.in_transaction:
                 self.driver.execute("ROLLBACK")
 
@@ -220,7 +176,7 @@ class ApswCursor:
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> ApswCursor:
         """Run a statement to its end, waiting while the file is locked."""
         self._connection.waiting.be_awaited()
-        with _translating():
+        with translating():
             self._run(statement, parameters)
         return self
 
@@ -228,7 +184,7 @@ class ApswCursor:
         """Run a statement once for each of several parameters; `rowcount` is for all of them."""
         self._connection.waiting.be_awaited()
         changed = 0
-        with _translating():
+        with translating():
             for parameters in several:
                 self._run(statement, parameters)
                 changed += max(self.rowcount, 0)
@@ -288,21 +244,3 @@ class ApswCursor:
 def _has_an_old_state(error: apsw.BusyError) -> bool:
     # Somebody wrote after this transaction began to read: waiting changes nothing.
     return getattr(error, "extendedresult", 0) == apsw.SQLITE_BUSY_SNAPSHOT
-
-
-class _translating(contextlib.AbstractContextManager[None]):  # noqa: N801  reads like a word
-    """Raise what PEP 249 calls an error of apsw."""
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, apsw.Error | TypeError):
-            _raise_as_dbapi(error)
-
-
-def _raise_as_dbapi(error: apsw.Error | TypeError) -> NoReturn:
-    meaning = next(made for kinds, made in _MEANINGS if isinstance(error, kinds))
-    raise meaning(str(error)) from error

@@ -67,7 +67,11 @@ class TableOf(Generic[S]):
         raise NotImplementedError
 
     async def save(self, session: AsyncSession, key: Any, state: S, events: Sequence[Any]) -> None:
-        """Write a state, which `events` have led to. It is flushed afterwards, never committed."""
+        """Write a state, or what `events` changed: all those that the row has not seen.
+
+        They are what was decided, after what somebody appended who knew nothing of the table. It is
+        flushed afterwards, never committed.
+        """
         raise NotImplementedError
 
     async def genesis(self, session: AsyncSession, key: Any) -> Iterable[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from diptych.adapters.sqlalchemy import apsw_dbapi
+from diptych.adapters.sqlalchemy.apsw_errors import OperationalError
 from diptych.adapters.sqlalchemy.errors import translate, translating
 from diptych.errors import ConflictError, OutcomeUnknown, StoreUnavailable
 
@@ -28,7 +28,7 @@ def of_postgres(sqlstate: str, *, lost: bool = False) -> DBAPIError:
 def of_sqlite(kind: type[apsw.Error], extended: int = 0) -> DBAPIError:
     driver = kind("x")
     driver.extendedresult = extended
-    wrapped = apsw_dbapi.OperationalError("x")
+    wrapped = OperationalError("x")
     wrapped.__cause__ = driver
     return DBAPIError("SELECT", {}, wrapped)
 
