@@ -11,6 +11,7 @@ from diptych.application import App
 from diptych.cli.output import counted
 from diptych.cli.status_table import why_of
 from diptych.errors import DiptychError
+from diptych.operations.evolution.transition import EVENTS as MOVES
 
 __all__ = ["CheckLine", "Checked", "StoredType", "check_app"]
 
@@ -99,7 +100,7 @@ async def check_app(app: App, progress: Callable[[int, int], None]) -> Checked:
     """Look at everything. The application must be open."""
     stored, head = await _stored_types(app, progress)
     statuses = await app.status()
-    known = sorted(one.identity.name for one in app.parts.registry)
+    known = sorted(one.identity.name for one in app.parts.registry if one.cls not in MOVES)
     present = {one.type for one in stored}
     return Checked(
         application=app.name,

@@ -63,7 +63,7 @@ def refresh_view(connection: apsw.Connection, spec: TableSpec, view: ViewSpec) -
         (head,),
     )
     connection.execute(f"DELETE FROM {name} WHERE key NOT IN (SELECT key FROM ({select}))")  # noqa: S608
-    connection.execute(sql("upsert_checkpoint"), (spec.name, head, spec.fingerprint))
+    connection.execute(sql("insert_checkpoint"), (spec.name, head, spec.fingerprint))
     checkpoint: int = head
     return checkpoint
 

@@ -16,7 +16,7 @@ import pytest
 from services.postgres.private import PrivatePostgres
 
 TESTS = Path(__file__).parents[3]
-WORKERS = Path(__file__).with_name("workers.py")
+WORKERS = Path(__file__).with_name("capture_workers.py")
 sys.path.insert(0, str(WORKERS.parent))
 
 TABLES = """
@@ -76,7 +76,7 @@ def chance() -> random.Random:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a task of workers.py; it is killed at the end if it still runs."""
+    """Start a task of capture_workers.py; it is killed at the end if it still runs."""
     started: list[subprocess.Popen[str]] = []
 
     def run(task: str, *arguments: object) -> subprocess.Popen[str]:

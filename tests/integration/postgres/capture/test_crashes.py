@@ -13,7 +13,7 @@ from random import Random
 import asyncpg
 import msgspec
 import pytest
-from workers import SMALL, order_changes
+from capture_workers import SMALL, order_changes
 
 from diptych.adapters.postgres.capture import Capture
 from diptych.adapters.postgres.capture.pgoutput import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 from private_server import private
-from workers import order_changes
+from capture_workers import order_changes
 
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.adapters.postgres.capture import Capture

@@ -1,4 +1,4 @@
-"""What other processes do in these tests: `python workers.py capture <url> <file> ...`."""
+"""What other processes do in these tests: `python capture_workers.py capture <url> <file> ...`."""
 
 from __future__ import annotations
 
