@@ -53,7 +53,7 @@ format: install-dev ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: install benchmarks/.peers/.installed ## Measure against floors and peers (ARGS are passed on)
+bench: install-dev benchmarks/.peers/.installed ## Measure against floors and peers (ARGS: names, --quick, ...)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # The peers have an environment of their own: they are nobody's dependency.

@@ -10,17 +10,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from benchmarks.diptych_log import Cart, fill_log
-from benchmarks.diptych_log import ItemAdded as ItemAddedEvent
-from benchmarks.events_file import (
-    READ_STREAM,
-    SAMPLE,
-    ItemAdded,
-    fill,
-    open_apsw,
-)
-from benchmarks.measuring import Benchmark, Sample, Scale, Target, stopwatch
+from benchmarks.clocks import stopwatch
+from benchmarks.diptych_cart import Cart
+from benchmarks.diptych_cart import ItemAdded as ItemAddedEvent
+from benchmarks.events import SAMPLE, ItemAdded
+from benchmarks.measuring import Benchmark, Sample, Scale, Target
 from benchmarks.order_lines import LINES_PER_CART, NOTE, cart_id
+from benchmarks.sqlite.events_file import READ_STREAM, fill, open_apsw
+from benchmarks.sqlite.log_file import fill_log
 from diptych import App, CommandEnvelope, Done, Token
 from diptych.commands.dispatch import Dispatcher
 from diptych.commands.envelope import CommandHandler

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.measuring import Benchmark, NotAvailableError, Sample, Scale, Target, stopwatch
+from benchmarks.clocks import stopwatch
+from benchmarks.measuring import Benchmark, NotAvailableError, Sample, Scale, Target
 
 NOTHING = "python -c pass"
 WALL = "import diptych, wall"

@@ -1,27 +1,17 @@
 """How things are measured here: samples interleaved, medians, and the machine written down.
 
 A benchmark is a set of variants (diptych, a floor, a peer) and the targets that compare them.
-Each repetition runs every variant once, beginning with another one each time, so that a neighbour
-who loads the machine for a while hurts all of them alike. A ratio is taken inside each repetition,
-and the median of those ratios is reported.
+Each repetition runs every variant once, in an order of its own that the seed decides, so that a
+neighbour who loads the machine for a while hurts all of them alike. A ratio is taken inside each
+repetition, and the median of those ratios is reported.
 """
 
-import asyncio
-import os
-import platform
-import sqlite3
+import random
 import statistics
-import subprocess
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
-
-import apsw
-
-ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
@@ -65,13 +55,19 @@ class Target:
     relation: Literal["ratio", "difference", "value"] = "ratio"
     at_least: float | None = None
     at_most: float | None = None
+    detail: str | None = None
+    """What of a sample counts, where it is not the value."""
+
+    def of_sample(self, sample: Sample) -> float:
+        """Give what counts of a sample."""
+        return sample.details[self.detail] if self.detail else sample.value
 
     def outcomes(self, samples: Mapping[str, list[Sample]]) -> list[float]:
         """Relate the two variants inside each repetition; empty when one of them is absent."""
-        ours = [sample.value for sample in samples.get(self.of, ())]
+        ours = [self.of_sample(sample) for sample in samples.get(self.of, ())]
         if self.relation == "value":
             return ours
-        theirs = [sample.value for sample in samples.get(self.against or "", ())]
+        theirs = [self.of_sample(sample) for sample in samples.get(self.against or "", ())]
         pairs = zip(ours, theirs, strict=False)
         if self.relation == "ratio":
             return [mine / base for mine, base in pairs]
@@ -102,6 +98,8 @@ class Benchmark:
     unit: str
     variants: Mapping[str, Variant]
     targets: list[Target]
+    at_most_repetitions: int | None = None
+    """For what takes so long that it evens out by itself."""
 
 
 @dataclass(slots=True)
@@ -111,11 +109,13 @@ class Outcome:
     benchmark: Benchmark
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Variants that broke off with an error, and which; what they gave before does not count."""
 
-    def median(self, variant: str | None) -> float | None:
-        """Give the median value of a variant, None when it did not run."""
+    def median(self, target: Target, variant: str | None) -> float | None:
+        """Give the median of what counts of a variant, None when it did not run."""
         samples = self.samples.get(variant or "")
-        return statistics.median(sample.value for sample in samples) if samples else None
+        return statistics.median(map(target.of_sample, samples)) if samples else None
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give one line per target, ready for the table and for the file."""
@@ -124,9 +124,9 @@ class Outcome:
             outcome = statistics.median(outcomes) if outcomes else None
             yield {
                 "name": target.name,
-                "value": self.median(target.of),
+                "value": self.median(target, target.of),
                 "against": target.against,
-                "against_value": self.median(target.against),
+                "against_value": self.median(target, target.against),
                 "relation": target.relation,
                 "outcome": outcome,
                 "outcomes": outcomes,
@@ -145,21 +145,28 @@ class Outcome:
                 for name, samples in self.samples.items()
             },
             "absent": self.absent,
+            "failed": self.failed,
         }
 
 
 def measure(
     benchmark: Benchmark,
     repetitions: int,
+    seed: int,
     progress: Callable[[str], None] = lambda _: None,
+    wrap: Callable[[str, Variant], Variant] | None = None,
 ) -> Outcome:
-    """Run every variant `repetitions` times, interleaved, beginning with another one each time."""
+    """Run every variant `repetitions` times, interleaved, each time in another order."""
     outcome = Outcome(benchmark)
-    variants = list(benchmark.variants.items())
+    variants = [
+        (name, wrap(name, run) if wrap else run) for name, run in benchmark.variants.items()
+    ]
+    chance = random.Random(seed)
+    repetitions = min(repetitions, benchmark.at_most_repetitions or repetitions)
     for repetition in range(repetitions):
-        start = repetition % len(variants)
-        for name, run in variants[start:] + variants[:start]:
-            if name in outcome.absent:
+        chance.shuffle(variants)
+        for name, run in variants:
+            if name in outcome.absent or name in outcome.failed:
                 continue
             progress(f"{benchmark.name}: {name} ({repetition + 1} of {repetitions})")
             try:
@@ -167,113 +174,7 @@ def measure(
             except NotAvailableError as missing:
                 outcome.absent[name] = str(missing)
                 del outcome.samples[name]
+            except Exception as error:  # noqa: BLE001 - half an hour of samples must not be lost
+                outcome.failed[name] = "".join(traceback.format_exception(error))
+                del outcome.samples[name]
     return outcome
-
-
-class Stopwatch:
-    """Wall and CPU time since the block began; stands still once the block has ended."""
-
-    def __init__(self) -> None:
-        """Start both clocks."""
-        self.wall_s = 0.0
-        self.cpu_s = 0.0
-        self._wall = time.perf_counter()
-        self._cpu = time.process_time()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Tell how long the block has run so far."""
-        return time.perf_counter() - self._wall
-
-    def stop(self) -> None:
-        """Take both times."""
-        self.wall_s = time.perf_counter() - self._wall
-        self.cpu_s = time.process_time() - self._cpu
-
-    def rate(self, count: int, **details: Any) -> Sample:
-        """Give operations per second."""
-        return Sample(count / self.wall_s, self.cpu_s * 1e6 / count, details)
-
-    def cpu_us_each(self, count: int, **details: Any) -> Sample:
-        """Give CPU microseconds per operation: small costs, nearly blind to other processes."""
-        each = self.cpu_s * 1e6 / count
-        return Sample(each, each, details)
-
-
-@contextmanager
-def stopwatch() -> Iterator[Stopwatch]:
-    """Time a block."""
-    watch = Stopwatch()
-    yield watch
-    watch.stop()
-
-
-async def keep_in_flight(
-    operation: Callable[[int, int], Awaitable[object]], in_flight: int, seconds: float
-) -> Sample:
-    """Run `operation(client, turn)` from `in_flight` clients for some seconds; its rate.
-
-    A client waits for its answer before it asks again, as a web request does.
-    """
-    deadline = time.perf_counter() + seconds
-
-    async def client(number: int) -> int:
-        turn = 0
-        while time.perf_counter() < deadline:
-            await operation(number, turn)
-            turn += 1
-        return turn
-
-    with stopwatch() as watch:
-        done = await asyncio.gather(*(client(number) for number in range(in_flight)))
-    return watch.rate(sum(done))
-
-
-def commit() -> tuple[str, bool]:
-    """Name the commit that is measured, and say whether the files differ from it."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    changed = git("status", "--porcelain", "--", ".", ":!benchmarks/results")
-    return git("rev-parse", "--short", "HEAD") or "no-commit", bool(changed)
-
-
-def machine(folder: Path) -> dict[str, Any]:
-    """Describe the machine: without it an absolute number says nothing."""
-    cpus = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": cpus[0] if cpus else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "sqlite_of_apsw": apsw.sqlite_lib_version(),
-        "kernel": platform.release(),
-        "fsync_us": fsync_us(folder),
-    }
-
-
-def fsync_us(folder: Path, count: int = 100) -> float:
-    """Measure one durable write of a page: the median in microseconds."""
-    path = folder / "fsync"
-    times = []
-    with path.open("wb", buffering=0) as file:
-        for _ in range(count):
-            file.write(bytes(4_096))
-            started = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - started)
-    path.unlink()
-    return round(statistics.median(times) * 1e6, 1)

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import ROOT, NotAvailableError
+from benchmarks.machine import ROOT
+from benchmarks.measuring import NotAvailableError
 
 ENVIRONMENT = Path(__file__).resolve().parent.parent / ".peers"
 PYTHON = ENVIRONMENT / "bin" / "python"

@@ -5,40 +5,21 @@ one command, so no side pays for conflicts. diptych keeps 64 commands in flight;
 it is given threads, and the number of threads that suits it best counts.
 """
 
-import asyncio
 import tempfile
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.events_file import (
-    INSERT,
-    META,
-    READ_STREAM,
-    RECORDED_AT,
-    open_apsw,
-)
-from benchmarks.measuring import Benchmark, Sample, Scale, Target, stopwatch
+from benchmarks.accounts import EVENTS_BEFORE, Deposited, Withdrawn, withdraw_from_each
+from benchmarks.clocks import stopwatch
+from benchmarks.events import META, RECORDED_AT
+from benchmarks.measuring import Benchmark, Sample, Scale, Target
 from benchmarks.peers import run_peer
-from diptych import Aggregate, App, Command, Event, Rejection
-
-EVENTS_BEFORE = 6
+from benchmarks.sqlite.events_file import INSERT, READ_STREAM, open_apsw
 
 BY_HAND = "by hand, one after the other"
 PEER_ONE = "eventsourcing, one thread"
 PEER_BEST = "eventsourcing, its best number of threads"
-
-
-class Deposited(msgspec.Struct, frozen=True, gc=False):
-    """Money came in."""
-
-    amount: int
-
-
-class Withdrawn(msgspec.Struct, frozen=True, gc=False):
-    """Money went out; never more than was there."""
-
-    amount: int
 
 
 def benchmark(scale: Scale, folder: Path) -> Benchmark:
@@ -47,7 +28,7 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
     # What suits a peer best is looked for on every repetition: it depends on the load.
     many = scale.pick([4, 16], [2, 4, 8, 16, 64])
     return Benchmark(
-        name="commands",
+        name="sqlite.commands",
         unit="commands/s",
         variants={
             BY_HAND: lambda: one_after_the_other(folder, commands),
@@ -113,77 +94,7 @@ def eventsourcing(folder: Path, commands: int, threads: list[int]) -> Sample:
     return Sample(answer.pop("rate"), answer.pop("cpu_us"), answer)
 
 
-class Deposit(Command):
-    """Put money in."""
-
-    account_id: str
-    amount: int
-
-
-class Withdraw(Command):
-    """Take money out."""
-
-    account_id: str
-    amount: int
-
-
-class MoneyDeposited(Event):
-    """Money came in."""
-
-    amount: int
-
-
-class MoneyWithdrawn(Event):
-    """Money went out."""
-
-    amount: int
-
-
-class Account(Aggregate, key="account_id"):
-    """The same account as the peer's."""
-
-    balance: int = 0
-
-    def deposit(self, command: Deposit) -> MoneyDeposited:
-        """Decide."""
-        return MoneyDeposited(command.amount)
-
-    def withdraw(self, command: Withdraw) -> MoneyWithdrawn:
-        """Decide; never more than is there."""
-        if command.amount > self.balance:
-            raise Rejection("the balance is too low")
-        return MoneyWithdrawn(command.amount)
-
-    def deposited(self, event: MoneyDeposited) -> None:
-        """Evolve."""
-        self.balance += event.amount
-
-    def withdrawn(self, event: MoneyWithdrawn) -> None:
-        """Evolve."""
-        self.balance -= event.amount
-
-
 def diptych(folder: Path, commands: int) -> Sample:
-    """Withdraw once from each of many accounts that no cache knows, 64 commands in flight."""
+    """Send the commands to a new file."""
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
-        url = f"sqlite:///{fresh}/accounts.db"
-
-        async def each(app: App, make: type[Command], amount: int, times: int) -> None:
-            numbers = iter(range(commands))
-
-            async def client() -> None:
-                for number in numbers:
-                    for _ in range(times):
-                        await app.dispatch(make(str(number), amount))  # type: ignore[call-arg]
-
-            await asyncio.gather(*(client() for _ in range(64)))
-
-        async def run() -> Sample:
-            async with App("bench", [Account], write=url) as app:
-                await each(app, Deposit, 100, EVENTS_BEFORE)
-            async with App("bench", [Account], write=url) as app:
-                with stopwatch() as watch:
-                    await each(app, Withdraw, EVENTS_BEFORE, 1)
-                return watch.rate(commands)
-
-        return asyncio.run(run())
+        return withdraw_from_each(f"sqlite:///{fresh}/accounts.db", commands)

@@ -12,18 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.diptych_log import one_event
-from benchmarks.events_file import INSERT, item_added, open_apsw, open_stdlib
-from benchmarks.measuring import (
-    Benchmark,
-    Sample,
-    Scale,
-    Target,
-    Variant,
-    keep_in_flight,
-    stopwatch,
-)
-from benchmarks.order_lines import LINES_PER_CART
+from benchmarks.clocks import keep_in_flight, stopwatch
+from benchmarks.diptych_cart import cart_and_version, one_event
+from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant
+from benchmarks.sqlite.events_file import INSERT, item_added, open_apsw, open_stdlib
 from diptych.adapters.sqlite.event_log import SqliteEventLog
 
 IN_FLIGHT = 64
@@ -46,7 +38,7 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
         return sample
 
     return Benchmark(
-        name="append",
+        name="sqlite.append",
         unit="events/s",
         variants={
             FLOOR_A: on_new_file(one_commit_each_in_an_executor),
@@ -61,11 +53,6 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
             Target("append, one in flight", "diptych, one in flight", FLOOR_C, at_least=0.9),
         ],
     )
-
-
-def cart_and_version(client: int, turn: int) -> tuple[str, int]:
-    """Say what a client appends next: carts of ten lines, one after the other."""
-    return f"cart-{client}-{turn // LINES_PER_CART}", turn % LINES_PER_CART + 1
 
 
 def one_commit_each_in_an_executor(path: Path, seconds: float) -> Sample:

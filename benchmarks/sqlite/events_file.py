@@ -1,4 +1,4 @@
-"""The events, and the SQLite file of events that the floors write and read.
+"""The SQLite file of events that the floors write and read.
 
 The table is the one that diptych uses, so a floor and diptych do the same work on the same bytes.
 """
@@ -11,6 +11,7 @@ from typing import TypeAlias
 import apsw
 import msgspec
 
+from benchmarks.events import DATA, META, RECORDED_AT, ItemAdded
 from benchmarks.order_lines import NOTE, order_lines
 
 TABLE = """
@@ -35,31 +36,7 @@ READ_ALL = (
     " WHERE position > ? ORDER BY position LIMIT ?"
 )
 READ_STREAM = "SELECT version, type, data FROM events WHERE stream = ? ORDER BY version"
-RECORDED_AT = 1_763_600_000_000_000
-
 Row: TypeAlias = tuple[str, int, str, int, bytes, bytes, int]
-
-
-class ItemAdded(msgspec.Struct, frozen=True, gc=False):
-    """The event of all benchmarks but the commands one: about 186 bytes of JSON."""
-
-    sku: str
-    qty: int
-    price: float
-    note: str
-
-
-SAMPLE = ItemAdded(sku="sku-000042", qty=3, price=12.75, note=NOTE)
-DATA = msgspec.json.encode(SAMPLE)
-# What travels beside the data: who, why, which command. About 125 bytes.
-META = msgspec.json.encode(
-    {
-        "id": "0193479e3b1c7d0e9a51f0c2a7b3d4e5",
-        "causation": "0193479e3b1a7c44b2d0c1e2f3a4b5c6",
-        "actor": "u-17850",
-        "at": RECORDED_AT,
-    }
-)
 
 
 def item_added(stream: str, version: int) -> Row:

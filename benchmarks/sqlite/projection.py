@@ -16,10 +16,13 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from benchmarks.diptych_log import ArticleSales, Cart, Sales, fill_log
-from benchmarks.events_file import READ_ALL, ItemAdded, fill, open_apsw
-from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant, stopwatch
+from benchmarks.clocks import stopwatch
+from benchmarks.diptych_cart import ArticleSales, Cart, Sales
+from benchmarks.events import ItemAdded
+from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant
 from benchmarks.peers import run_peer
+from benchmarks.sqlite.events_file import READ_ALL, fill, open_apsw
+from benchmarks.sqlite.log_file import fill_log
 from diptych import App
 
 FEW_KEYS = 1_000
@@ -63,7 +66,7 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
             Target(f"projection, {keys} keys", ours, peer, at_least=80),
             Target(f"the same by hand, {keys} keys", by_hand, floor),
         ]
-    return Benchmark("projection", "events/s", variants, targets)
+    return Benchmark("sqlite.projection", "events/s", variants, targets)
 
 
 def batches(db: apsw.Connection) -> Iterator[list[tuple[int, ItemAdded]]]:

@@ -13,17 +13,13 @@ from uuid import uuid4
 
 import msgspec
 
-from benchmarks.diptych_log import Cart, fill_log, one_event
-from benchmarks.events_file import (
-    INSERT,
-    READ_STREAM,
-    ItemAdded,
-    fill,
-    item_added,
-    open_apsw,
-)
-from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant, stopwatch
+from benchmarks.clocks import stopwatch
+from benchmarks.diptych_cart import Cart, one_event
+from benchmarks.events import ItemAdded
+from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant
 from benchmarks.order_lines import LINES_PER_CART, cart_id
+from benchmarks.sqlite.events_file import INSERT, READ_STREAM, fill, item_added, open_apsw
+from benchmarks.sqlite.log_file import fill_log
 from diptych import App
 from diptych.adapters.sqlite.event_log import SqliteEventLog
 
@@ -68,7 +64,7 @@ def benchmark(scale: Scale, folder: Path) -> Benchmark:
         )
 
     return Benchmark(
-        name="growth",
+        name="sqlite.growth",
         unit="events/s",
         variants=variants,
         targets=[

@@ -1,0 +1,1 @@
+"""On SQLite: WAL, and every commit reaches the disk."""
