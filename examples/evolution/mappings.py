@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from diptych.adapters.sqlalchemy import TableOf
@@ -27,7 +26,6 @@ from diptych_examples.shop.messages.events import (
     ItemAddedToCart,
     ItemsBought,
     ItemsReturned,
-    OrderLine,
     OrderPlaced,
     OrderShipped,
     ProductListed,
@@ -36,6 +34,7 @@ from diptych_examples.shop.messages.events import (
 )
 from diptych_examples.shop.replay.ledger import Ledger
 
+from .rows import lines_of, put, row_of
 from .tables import (
     cart_lines,
     carts,
@@ -80,16 +79,16 @@ class CustomerTables(TableOf[Customer]):
             match event:
                 case CustomerRegistered():
                     account = {"name": event.name, "country": event.country}
-                    await _put(session, customers, [{"customer_id": key, **account}])
+                    await put(session, customers, [{"customer_id": key, **account}])
                 case ItemsBought():
                     changed.update(event.pieces)
                 case ItemsReturned():
                     changed.add(event.stock_code)
-                    row = _row_of(event, "at", returned_at=event.at)
+                    row = row_of(event, "at", returned_at=event.at)
                     await session.execute(returns.insert(), row)
         pieces = customer.pieces
         rows = [{"customer_id": key, "stock_code": c, "pieces": pieces[c]} for c in sorted(changed)]
-        await _put(session, purchases, rows)
+        await put(session, purchases, rows)
 
     async def genesis(self, session: AsyncSession, key: str) -> Iterable[Any]:
         """Registered, then bought order by order, then brought back."""
@@ -140,10 +139,10 @@ class ProductTables(TableOf[Product]):
         """A row per product, and per movement."""
         for event in events:
             if isinstance(event, ProductListed):
-                await _put(session, products, [_row_of(event)])
+                await put(session, products, [row_of(event)])
             elif isinstance(event, StockReceived | StockWrittenOff):
                 kind = "received" if isinstance(event, StockReceived) else "written off"
-                row = _row_of(event, "at", kind=kind, moved_at=event.at)
+                row = row_of(event, "at", kind=kind, moved_at=event.at)
                 await session.execute(stock_movements.insert(), row)
 
     async def genesis(self, session: AsyncSession, key: str) -> Iterable[Any]:
@@ -171,7 +170,7 @@ class CartTables(TableOf[Cart]):
         row = (await session.execute(select(carts).where(carts.c.cart_id == key))).one()
         lines = {
             f"{line.stock_code} at {line.unit_price_pence}": line
-            for line in await _lines_of(session, cart_lines, key)
+            for line in await lines_of(session, cart_lines, key)
         }
         closed = row.checked_out_at is not None
         return Cart(customer_id=row.customer_id, country=row.country, lines=lines, closed=closed)
@@ -183,8 +182,8 @@ class CartTables(TableOf[Cart]):
         for event in events:
             if isinstance(event, ItemAddedToCart):
                 row = {"customer_id": event.customer_id, "country": event.country}
-                await _put(session, carts, [{"cart_id": key, **row, "last_added_at": event.at}])
-                await _put(session, cart_lines, [_line_of(cart, event)])
+                await put(session, carts, [{"cart_id": key, **row, "last_added_at": event.at}])
+                await put(session, cart_lines, [_line_of(cart, event)])
             elif isinstance(event, CartCheckedOut):
                 closing = update(carts).where(carts.c.cart_id == key)
                 await session.execute(closing.values(checked_out_at=event.at))
@@ -203,7 +202,7 @@ class CartTables(TableOf[Cart]):
                 line.unit_price_pence,
                 row.last_added_at,
             )
-            for line in await _lines_of(session, cart_lines, key)
+            for line in await lines_of(session, cart_lines, key)
         ]
         if row.checked_out_at is not None:
             events.append(CartCheckedOut(key, row.checked_out_at))
@@ -227,11 +226,11 @@ class OrderTables(TableOf[Order]):
         """A row per order, and per line."""
         for event in events:
             if isinstance(event, OrderPlaced):
-                row = _row_of(event, "at", "lines", "pieces", "total_pence", placed_at=event.at)
+                row = row_of(event, "at", "lines", "pieces", "total_pence", placed_at=event.at)
                 nth = None if event.customer_id == GUEST else _next_of(event.customer_id)
                 await session.execute(orders.insert().values(**row, nth=nth))
                 numbered = enumerate(event.lines, 1)
-                rows = [_row_of(line, order_id=key, line=number) for number, line in numbered]
+                rows = [row_of(line, order_id=key, line=number) for number, line in numbered]
                 await session.execute(order_lines.insert(), rows)
             elif isinstance(event, OrderShipped):
                 sending = update(orders).where(orders.c.order_id == key)
@@ -240,7 +239,7 @@ class OrderTables(TableOf[Order]):
     async def genesis(self, session: AsyncSession, key: str) -> Iterable[Any]:
         """Placed, and shipped."""
         row = (await session.execute(select(orders).where(orders.c.order_id == key))).one()
-        lines = await _lines_of(session, order_lines, key)
+        lines = await lines_of(session, order_lines, key)
         pieces = sum(line.quantity for line in lines)
         total = sum(line.quantity * line.unit_price_pence for line in lines)
         whose = (key, row.customer_id, row.customer_name, row.country)
@@ -265,24 +264,18 @@ class LedgerTable(TableOf[Ledger]):
     ) -> None:
         """Write over it."""
         state = msgspec.json.encode(ledger).decode()
-        await _put(session, replays, [{"replay_id": key, "state": state}])
+        await put(session, replays, [{"replay_id": key, "state": state}])
 
 
 MAPPINGS = (CustomerTables, ProductTables, CartTables, OrderTables, LedgerTable)
 """For `App(..., tables=MAPPINGS)`."""
 
 
-def _row_of(struct: Any, *without: str, **more: Any) -> dict[str, Any]:
-    """The fields of an event as columns."""
-    row = {**msgspec.structs.asdict(struct), **more}
-    return {name: value for name, value in row.items() if name not in without}
-
-
 def _line_of(cart: Cart, event: ItemAddedToCart) -> dict[str, Any]:
     """The line that an event has made or made longer."""
     name = f"{event.stock_code} at {event.unit_price_pence}"
     number = list(cart.lines).index(name) + 1
-    return _row_of(cart.lines[name], cart_id=event.cart_id, line=number)
+    return row_of(cart.lines[name], cart_id=event.cart_id, line=number)
 
 
 def _next_of(customer_id: str) -> Any:
@@ -293,22 +286,3 @@ def _next_of(customer_id: str) -> Any:
         .where(orders.c.customer_id == customer_id)
         .scalar_subquery()
     )
-
-
-async def _lines_of(session: AsyncSession, table: Table, key: str) -> list[OrderLine]:
-    line = table.c
-    wanted = select(line.stock_code, line.name, line.quantity, line.unit_price_pence)
-    (owner,) = (column for column in table.primary_key if column.name != "line")
-    found = await session.execute(wanted.where(owner == key).order_by(line.line))
-    return [OrderLine(*row) for row in found]
-
-
-async def _put(session: AsyncSession, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or write over those with the same primary key."""
-    if rows:
-        dialect = (await session.connection()).dialect.name
-        insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-        adding = insert(table)
-        key = [column.name for column in table.primary_key]
-        news = {name: adding.excluded[name] for name in rows[0] if name not in key}
-        await session.execute(adding.on_conflict_do_update(index_elements=key, set_=news), rows)

@@ -45,7 +45,7 @@ TABLES = MetaData()
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time in UTC. SQLite has no times: there it is the text that sorts as the times do."""
+    """A time in UTC. SQLite has no times: there it is the text that JSON would have."""
 
     impl = TIMESTAMP(timezone=True)
     cache_ok = True

@@ -95,6 +95,10 @@ class Replica:
         """It does not answer: whoever waits for it goes elsewhere."""
         if self.up:
             _logger.warning("the replica %s answers no queries: %s", self.name, why)
+        self.leave(why)
+
+    def leave(self, why: str = "was closed") -> None:
+        """Ask it nothing more, and let go of everybody who waits for it."""
         self.up, self.why = False, why
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
@@ -131,7 +135,7 @@ class Replicas:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         for one in self._replicas:
-            one.fails("was closed")
+            one.leave()
             for part in (one.store, one.log):
                 with contextlib.suppress(StoreError):
                     await part.close()

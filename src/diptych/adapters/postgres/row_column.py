@@ -190,7 +190,7 @@ def _json(annotation: Any, *, may_be_unset: bool) -> ValueKind:
         def read(values: Sequence[Any]) -> list[Any]:
             return [UNSET if each is None else decode(each) for each in values]
 
-        return _Json("json", keep, frozenset(), read)
+        return _Json("json", keep, frozenset(), read, sent_as="text")
 
     def keep_json(value: Any) -> Any:
         return _encode(value).decode()
@@ -198,7 +198,7 @@ def _json(annotation: Any, *, may_be_unset: bool) -> ValueKind:
     def read_json(values: Sequence[Any]) -> list[Any]:
         return [None if each is None else decode(each) for each in values]
 
-    return ValueKind("json", keep_json, frozenset({type(None)}), read_json)
+    return ValueKind("json", keep_json, frozenset({type(None)}), read_json, sent_as="text")
 
 
 class _Json(ValueKind, frozen=True):

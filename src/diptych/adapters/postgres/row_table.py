@@ -58,8 +58,7 @@ class RowTable:
         self._getters = [operator.attrgetter(column.field) for column in self.columns]
         self._make_models = _maker(shape.model)
         shown = ["_position", *(["_naive"] if self.marks_zones else [])]
-        shown += [column.name for column in self.columns]
-        self.shown = ", ".join(map(quoted, shown))
+        self.shown = ", ".join((*map(quoted, shown), *map(_shown, self.columns)))
         self.select = f"SELECT {self.shown} FROM {self._source()} AS t"  # noqa: S608
         self.count = f"SELECT count(*) FROM {self._source()} AS t"  # noqa: S608
         self.load = self._load()
@@ -252,6 +251,12 @@ def _maker(model: type) -> Any:
 def _takes_positions(model: type) -> bool:
     kinds = {one.kind for one in inspect.signature(model).parameters.values()}
     return kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
+def _shown(column: RowColumn) -> str:
+    # As text, because a connection that is not ours may decode JSON by itself.
+    name = quoted(column.name)
+    return f"{name}::text AS {name}" if column.kind.type == "json" else name
 
 
 def _cast(column: RowColumn) -> str:

@@ -104,6 +104,10 @@ class Writer:
                 jobs = self._take()
                 try:
                     await self._commit(jobs)
+                    if len(jobs) > 1:
+                        # Those who were woken come again within this turn of the loop: the first
+                        # of them must not go alone, with a sync of the disk for itself.
+                        await asyncio.sleep(0)
                 except BaseException as error:
                     self._connection.drop()
                     _fail(jobs, lambda error=error: error)  # type: ignore[misc]
