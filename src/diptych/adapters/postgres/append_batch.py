@@ -9,7 +9,14 @@ import msgspec
 
 from diptych.adapters.postgres.jobs import AppendJob
 from diptych.errors import AppendConditionFailed, DiptychError, VersionConflict
-from diptych.events.log import Append, Appended, CommandRecord, EventToStore, StoredEvent
+from diptych.events.log import (
+    Append,
+    Appended,
+    CommandRecord,
+    EventToStore,
+    StoredEvent,
+    StreamAppend,
+)
 
 __all__ = ["AppendBatch", "conflict"]
 
@@ -43,8 +50,12 @@ class AppendBatch:
         self._counts: list[int] = []
         # How far appends of this batch have moved a stream that they take as it is.
         self._moved: dict[str, int] = {}
-        for member, job in enumerate(jobs, 1):
-            self._add(member, job)
+        singles = [job.single for job in jobs if job.single is not None]
+        if len(singles) == len(jobs) and len({one.stream for one in singles}) == len(jobs):
+            self._add_singles(singles)
+        else:
+            for member, job in enumerate(jobs, 1):
+                self._add(member, job)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -118,6 +129,18 @@ class AppendBatch:
             StoredEvent(position, row[2], self._expected[row[0] - 1] + row[1], *row[3:])
             for position, row in numbered
         ]
+
+    def _add_singles(self, singles: Sequence[StreamAppend]) -> None:
+        """One event each, for streams of their own: column by column is twice as fast."""
+        self._counts = self._numbers = [1] * len(singles)
+        self._members = self._parts = list(range(1, len(singles) + 1))
+        streams, expected, events = zip(*singles, strict=True)
+        self._streams = self._event_streams = list(streams)
+        self._expected = list(expected)
+        types, schemas, data, meta, _ = zip(*(one for (one,) in events), strict=True)
+        self._types, self._schemas = list(types), list(schemas)
+        self._data, self._meta = list(data), list(meta)
+        self._recorded = [job.recorded_us or self._now_us for job in self._jobs]
 
     def _add(self, member: int, job: AppendJob) -> None:
         append = job.append

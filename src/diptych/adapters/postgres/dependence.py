@@ -26,6 +26,9 @@ _CHANGES = 2
 
 def part_batch(jobs: Sequence[AppendJob]) -> tuple[list[AppendJob], list[AppendJob]]:
     """The appends that can go now, and those that have to wait; both in order."""
+    singles = {job.single.stream for job in jobs if job.single is not None}
+    if len(singles) == len(jobs):  # one event each, for streams of their own
+        return list(jobs), []
     now: list[AppendJob] = []
     later: list[AppendJob] = []
     # Stream -> what earlier appends do with it.

@@ -127,7 +127,13 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[DiptychError], str]
         "{place} could not do what was asked: {error}. Nothing was written.",
     ),
 )
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Raised by the driver on a connection whose server died at an unlucky moment.
+    asyncpg.InternalClientError,
+    OSError,
+)
 """Everything the driver raises."""
 
 
