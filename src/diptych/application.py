@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -14,6 +13,7 @@ from diptych.environment import Environment
 from diptych.errors import ConfigurationError
 from diptych.events.log import EventLog
 from diptych.events.token import Token
+from diptych.life import Life
 from diptych.messages.catalog import Catalog
 from diptych.messages.codec import MAX_MESSAGE_BYTES
 from diptych.messages.kinds import Query
@@ -134,8 +134,8 @@ class App:
             plan.table for plan in self._parts.plans.values() if stores.is_written_to(plan)
         ]
         self._asker = Asker(handlers, self._freshness, self._unseen, self.log, self._replicas)
-        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._open = False
+        self._life = Life(name)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class App:
         Called by `async with`, and by the first dispatch or ask. Calling again does nothing. Raises
         StoreError, and ConfigurationError when an inline projection must be rebuilt first.
         """
-        async with self._lock():
+        async with self._life.turn():
             if not self._open:
                 try:
                     await self.log.open()
@@ -159,11 +159,25 @@ class App:
         return self
 
     async def close(self) -> None:
-        """Stop the projections after their present batch, finish what was accepted, let go."""
-        async with self._lock():
-            if self._open:
-                self._open = False
-                await self._let_go()
+        """Finish the commands and queries in flight, stop the projections after their present
+        batch, let go.
+
+        Meanwhile new ones are refused (StoreUnavailable); those that come later open it again. When
+        this is cancelled, nothing more is waited for.
+        """
+        with self._life.closing():
+            async with self._life.turn():
+                if self._open:
+                    self._open = False
+                    try:
+                        await self._life.ended()
+                    finally:
+                        await self._let_go()
+
+    async def _opened(self) -> None:
+        if not self._open:
+            self._life.check()
+            await self.open()
 
     async def _let_go(self) -> None:
         try:
@@ -172,13 +186,6 @@ class App:
             await self._panels.close()
         finally:
             await self.log.close()
-
-    def _lock(self) -> asyncio.Lock:
-        """One at a time opens or closes. A lock belongs to one event loop, an App to none."""
-        loop = asyncio.get_running_loop()
-        if self._opening is None or self._opening[0] is not loop:
-            self._opening = (loop, asyncio.Lock())
-        return self._opening[1]
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -214,16 +221,16 @@ class App:
         OutcomeUnknown or a cancellation, dispatch again with the same id to learn what happened.
         """
         if not self._open:
-            await self.open()
+            await self._opened()
         if id is not None:
             check_command_id(id)
         if self._panels.left_out:
             raise self._without_inline()
-        return await self._dispatch(
-            CommandEnvelope(
-                command, id, actor, tenant, correlation_id, causation_id, expected_version
-            )
+        envelope = CommandEnvelope(
+            command, id, actor, tenant, correlation_id, causation_id, expected_version
         )
+        with self._life:
+            return await self._dispatch(envelope)
 
     async def load(self, kind: Any, key: object, *, version: int | None = None) -> Any:
         """The write model's state of an aggregate (by class) or decider; at `version` if given.
@@ -231,8 +238,7 @@ class App:
         The initial state for a key that has no events. Raises ConfigurationError for an unknown
         kind.
         """
-        if not self._open:
-            await self.open()
+        await self._opened()
         return await self.left.load(kind, key, version)
 
     # -- right panel -----------------------------------------------------------------------------
@@ -281,16 +287,16 @@ class App:
         Raises StaleRead, ForeignToken, NoHandler, StoreError, and what the handler raises.
         """
         if not self._open:
-            await self.open()
+            await self._opened()
         token = after.token if isinstance(after, Done) else after
         if isinstance(token, str):
             token = Token.parse(token)
-        return await self._asker.ask(query, token, within_s, on_stale, consistency)
+        with self._life:
+            return await self._asker.ask(query, token, within_s, on_stale, consistency)
 
     async def head_token(self) -> Token:
         """A token of this moment: a query that waits for it shows everything recorded until now."""
-        if not self._open:
-            await self.open()
+        await self._opened()
         return Token(self.log.identity, await self.log.head())
 
     # -- in step ---------------------------------------------------------------------------------
@@ -301,21 +307,18 @@ class App:
         Raises StaleRead that says who is behind, before which event, and why, once every
         projection has come as far as it can.
         """
-        if not self._open:
-            await self.open()
+        await self._opened()
         kept = [self.sources[plan.projection] for plan in self._parts.plans.values()]
         await settle(kept, self.log, self._freshness, within_s)
 
     async def status(self) -> list[ProjectionStatus]:
         """Where every projection stands, in the order they were listed."""
-        if not self._open:
-            await self.open()
+        await self._opened()
         return await self._panels.status()
 
     async def replicas(self) -> list[ReplicaStatus]:
         """Where every replica stands, and which are alive, in the order they were listed."""
-        if not self._open:
-            await self.open()
+        await self._opened()
         return await self._replicas.status()
 
     async def verify(self, progress: Progress | None = None) -> Verification:
@@ -326,8 +329,7 @@ class App:
         so far and in all. Raises ProjectionFailed when an event cannot be folded, StaleRead when a
         read model never stood still for long enough to be compared.
         """
-        if not self._open:
-            await self.open()
+        await self._opened()
         kept = [
             (plan, self.sources[plan.projection].store)
             for plan in self._parts.plans.values()
@@ -350,8 +352,7 @@ class App:
         Returns when it shows everything that was committed before the call. Raises
         ConfigurationError for a projection, which is moved by its runner.
         """
-        if not self._open:
-            await self.open()
+        await self._opened()
         plan = self.plan_named(view)
         if plan.table.view is None:
             raise ConfigurationError(

@@ -7,7 +7,9 @@ is kept in the log, so all processes change over at one and the same position.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +19,7 @@ from diptych.application import App
 from diptych.commands.aggregate import decider_of
 from diptych.commands.envelope import Done
 from diptych.commands.genesis import Begun, GenesisProgress
-from diptych.errors import ConfigurationError
+from diptych.errors import ConfigurationError, StoreError
 from diptych.events.guarded import GuardMoved
 from diptych.events.token import Token
 from diptych.operations.evolution.comparison import Comparison, compare
@@ -35,6 +37,10 @@ LOOK_EVERY_S = 0.25
 """How long a process may go on reading from the side that answered until now."""
 
 _ATTEMPTS = 20
+_log = logging.getLogger("diptych")
+_chosen_at: ContextVar[int | None] = ContextVar("chosen_at", default=None)
+"""The version of the move at which the side that decides a command was chosen."""
+
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much is done, and how much there is in all (if known)."""
 
@@ -86,14 +92,21 @@ class Evolution:
 
     async def open(self, *, projections: bool = True) -> Self:
         """Open both sides, and look how far the move has come. Raises what App.open raises."""
+        try:
+            await self._open(projections)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _open(self, projections: bool) -> None:  # noqa: FBT001  as open was told
         await self._control.open()
         await self._look()
         for side in (self.old, self.new):
-            side.left.guard(self._stream, lambda: self._version)
+            side.left.guard(self._stream, self._believed)
         await self.old.open(projections=projections)
         await self.new.open(projections=projections)
         self._watching = asyncio.create_task(self._watch(), name=f"evolution of {self.name}")
-        return self
 
     async def close(self) -> None:
         """Close both sides."""
@@ -123,10 +136,14 @@ class Evolution:
         nothing was written before.
         """
         for _ in range(_ATTEMPTS):
+            # What holds now must still hold when the command is written, however long it takes.
+            chosen = _chosen_at.set(self._version)
             try:
                 return await self._deciding.dispatch(command, **options)
             except GuardMoved:
                 await self._look()
+            finally:
+                _chosen_at.reset(chosen)
         raise GuardMoved(f"{self.name} moved on {_ATTEMPTS} times during one command.")
 
     async def ask(self, query: Any, **options: Any) -> Any:
@@ -189,6 +206,10 @@ class Evolution:
 
     # -- inside ------------------------------------------------------------------------------------
 
+    def _believed(self) -> int:
+        chosen = _chosen_at.get()
+        return self._version if chosen is None else chosen
+
     @property
     def _deciding(self) -> App:
         if self._phase == "shadow":
@@ -217,7 +238,10 @@ class Evolution:
     async def _watch(self) -> None:
         while True:
             await self.old.environment.sleep(LOOK_EVERY_S)
-            await self._look()
+            try:
+                await self._look()
+            except StoreError as error:
+                _log.warning("%s cannot look how far its move has come: %s", self.name, error)
 
     async def _catch_up(self, progress: Progress | None) -> None:
         while True:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, cast
 
 from diptych.commands.tables import Tables
 from diptych.environment import Environment
@@ -15,7 +14,8 @@ from diptych.events.log import EventLog
 from diptych.parts import Parts
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
-from diptych.queries.replicas import Replica
+from diptych.queries.replicas import CopiedStore, Replica
+from diptych.urls import split
 
 __all__ = ["Stores"]
 
@@ -56,7 +56,7 @@ class Stores:
                 self._check_view(plan, url)
             if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
                 raise ConfigurationError(
-                    f"{plan.projection.__name__} writes its own SQL, which {url} does not have. "
+                    f"{plan.projection.__name__} writes its own SQL, which {shown(url)} does not have. "
                     f'Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
 
@@ -64,11 +64,11 @@ class Stores:
         if url != self._write:
             raise ConfigurationError(
                 f"{plan.name} is a view, so it is in the database whose tables it shows, not in "
-                f"{url}. Leave it out of read=, or fill its read model by a projection."
+                f"{shown(url)}. Leave it out of read=, or fill its read model by a projection."
             )
         if Capability.VIEW not in self._stores[url].capabilities:
             raise ConfigurationError(
-                f"{plan.name} is a view, and {url} has no tables to look at. Keep the write model "
+                f"{plan.name} is a view, and {shown(url)} has no tables to look at. Keep the write model "
                 'in an SQL database: write="sqlite:///..." or "postgresql://...".'
             )
 
@@ -80,8 +80,8 @@ class Stores:
             )
         if self._urls[plan.name] != self._write:
             raise ConfigurationError(
-                f"{plan.name} cannot be inline: it is kept in {self._urls[plan.name]}, "
-                f"not in the log's database ({self._write}), so they cannot commit together."
+                f"{plan.name} cannot be inline: it is kept in {shown(self._urls[plan.name])}, "
+                f"not in the log's database ({shown(self._write)}), so they cannot commit together."
             )
 
     def is_written_to(self, plan: Plan) -> bool:
@@ -113,7 +113,7 @@ class Stores:
                     "of it would answer nothing. Leave out replicas=, or read= for some projection."
                 )
             log, store = self._open_log(url), self._open_read_store(url)
-            found.append(Replica(shown(url), log, store, primary))
+            found.append(Replica(shown(url), log, cast("CopiedStore", store), primary))
         return found
 
     def tables(self, given: Sequence[Any], parts: Parts, *, keep_events: bool) -> Tables | None:
@@ -171,7 +171,7 @@ class Stores:
 
 def shown(url: str) -> str:
     """A URL without its user and password, for messages."""
-    parts = urlsplit(url)
+    parts = split(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -201,7 +201,7 @@ def _scheme(url: str) -> str:
 
 def _unknown(url: str) -> ConfigurationError:
     # Whatever it was meant for, it may hold a password.
-    named = shown(url) if "://" in url else url
+    named = shown(url) if "://" in url or "@" in url else url
     return ConfigurationError(
         f"no adapter opens {named!r}: use memory://, sqlite:///file.db (four slashes for an "
         "absolute path) or postgresql://user:password@host/database?schema=shop."

@@ -8,7 +8,9 @@ from diptych.testing.contract.event_log.inline import InlineContract, Pair
 from diptych.testing.contract.read_store import ReadStoreContract
 from diptych.testing.contract.read_store.viewing import ViewContract, Viewed
 
-asyncpg = pytest.importorskip("asyncpg", reason="needs postgres: asyncpg is not installed")
+pytest.importorskip("asyncpg", reason="needs postgres: asyncpg is not installed")
+
+import asyncpg
 
 from diptych.adapters.postgres.event_log import PostgresEventLog
 from diptych.adapters.postgres.read_store import PostgresReadStore

@@ -68,6 +68,7 @@ class LeftPanel:
             environment,
             StateCache(options.cached_states),
         )
+        log.when_in_doubt(self._tools.cache.clear)
         self._repositories: dict[Any, EventSourcedRepository] = {}
 
     def bind(self, deciders: Mapping[Any, Decider[Any]], owners: Owners) -> Dispatcher:

@@ -113,6 +113,10 @@ class GuardedLog:
         """See EventLog."""
         return await self.inner.command(command_id)
 
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """See EventLog."""
+        self.inner.when_in_doubt(forget)
+
     def join(self, participant: Participant) -> None:
         """See EventLog."""
         self.inner.join(participant)

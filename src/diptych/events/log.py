@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -207,6 +208,11 @@ class EventLog(Protocol):
 
     def join(self, participant: Participant) -> None:
         """Let a participant commit with every append from now on."""
+
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """Call `forget` when the newest events may be gone, or others in their place: what answers
+        now may be a replica that was promoted. Who remembers what was in the log must look again.
+        """
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything. Calling again does nothing."""

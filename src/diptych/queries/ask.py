@@ -92,9 +92,10 @@ class Asker:
                 return await replica.attempt(self._answer(query, handler, wait, replica))
             except _Elsewhere:
                 break
-            except StoreUnavailable as error:
-                # A dead replica does not stop reads. The next probe says whether it lives again.
-                replica.fails(str(error))
+            except StoreUnavailable:
+                # A dead replica does not stop reads. Whether it is dead, the next probe says: it
+                # may have been another store that the handler reads.
+                continue
         return await self._answer(query, handler, wait, None)
 
     async def _answer(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from diptych.events.log import EventLog
 from diptych.queries.read_store import ReadStore
 from diptych.queries.source import Source
 
-__all__ = ["Replica", "ReplicaStatus", "Replicas"]
+__all__ = ["CopiedStore", "Replica", "ReplicaStatus", "Replicas"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("diptych")
@@ -49,10 +49,17 @@ class ReplicaStatus(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class CopiedStore(ReadStore, Protocol):
+    """A read store that can say whether it is a copy."""
+
+    async def is_copy(self) -> bool:
+        """Whether it follows another database, and takes no writes of its own."""
+
+
 class Replica:
     """A copy of the write database: the same log, to be read, and the same read store."""
 
-    def __init__(self, name: str, log: EventLog, store: ReadStore, primary: ReadStore) -> None:
+    def __init__(self, name: str, log: EventLog, store: CopiedStore, primary: ReadStore) -> None:
         self.name = name
         self.log = log
         self.store = store
@@ -175,10 +182,12 @@ class Replicas:
                     await one.log.open()
                     await one.store.open(tables)
                 head = await one.log.head()
-                if one.log.identity == self._primary.identity:
-                    one.answers(head)
-                else:
+                if one.log.identity != self._primary.identity:
                     one.fails("holds another log: it is no replica of this application's database")
+                elif not await one.store.is_copy():
+                    one.fails("is no replica any more: it was promoted, and goes its own way")
+                else:
+                    one.answers(head)
         except TimeoutError:
             one.fails(f"did not say where it stands within {PROBE_WITHIN_S:g} s")
         except StoreError as error:

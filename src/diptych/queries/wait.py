@@ -18,6 +18,7 @@ class Arrivals:
         self._waiting: dict[str, list[tuple[int, int, asyncio.Future[None]]]] = {}
         self._troubles: dict[str, str] = {}
         self._stopped: set[str] = set()
+        self._distrusted: set[str] = set()
         self._order = itertools.count()
         self._impatient: set[asyncio.Event] = set()
 
@@ -34,16 +35,23 @@ class Arrivals:
         self._reached[projection] = position
         self._troubles.pop(projection, None)
         self._stopped.discard(projection)
+        self._distrusted.discard(projection)
         waiting = self._waiting.get(projection)
         while waiting and waiting[0][0] <= position:
             _, _, future = heapq.heappop(waiting)
             if not future.done():
                 future.set_result(None)
 
-    def stop(self, projection: str, why: str) -> None:
-        """A projection will not move until somebody does something: tell everybody who waits."""
+    def stop(self, projection: str, why: str, *, distrust: bool = False) -> None:
+        """A projection will not move until somebody does something: tell everybody who waits.
+
+        With `distrust`, its rows belong to another history of the log, and its checkpoint says
+        nothing.
+        """
         self._troubles[projection] = why
         self._stopped.add(projection)
+        if distrust:
+            self._distrusted.add(projection)
         for _, _, future in self._waiting.pop(projection, []):
             if not future.done():
                 future.set_result(None)
@@ -57,6 +65,7 @@ class Arrivals:
         self._reached.clear()
         self._troubles.clear()
         self._stopped.clear()
+        self._distrusted.clear()
         for projection in list(self._waiting):
             for _, _, future in self._waiting.pop(projection):
                 if not future.done():
@@ -65,6 +74,10 @@ class Arrivals:
     def stopped(self, projection: str) -> bool:
         """Whether a projection will not move until somebody does something."""
         return projection in self._stopped
+
+    def distrusted(self, projection: str) -> bool:
+        """Whether the rows of a projection belong to another history of the log."""
+        return projection in self._distrusted
 
     def anybody_waiting(self) -> bool:
         """Whether somebody waits for any projection."""

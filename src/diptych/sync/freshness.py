@@ -36,7 +36,8 @@ class Waiting:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         if name in self._here and not await self._arrivals.wait(name, position, within_s):
-            return False
+            # Another process may have moved it, unless it stands in a history that is gone.
+            return not self._arrivals.distrusted(name) and await self._reached(source, position)
         # The store has the last word: another process may run this projection, or have reset it.
         if name in self._refreshing and not await self._reached(source, position):
             await self._refresh(name, deadline - loop.time())

@@ -263,7 +263,8 @@ class Runner:
     ) -> None:
         member.state = state
         member.error = error
-        self._arrivals.stop(member.plan.name, why or str(error))
+        distrust = isinstance(error, LogRestored)
+        self._arrivals.stop(member.plan.name, why or str(error), distrust=distrust)
 
     def _trouble(self, why: str) -> None:
         for member in self.members:

@@ -70,6 +70,9 @@ class MemoryEventLog:
         self._forget_everything()
         self._wake_those_who_wait()
 
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """Never: what is in memory is there, or all of it is gone."""
+
     def join(self, participant: Participant) -> None:
         """Let a participant commit with every append from now on."""
         self._participants.append(participant)

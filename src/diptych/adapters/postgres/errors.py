@@ -98,6 +98,15 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[DiptychError], str]
         ),
     ),
     (
+        (asyncpg.SerializationError,),
+        StoreUnavailable,
+        (
+            "{place} ended a statement because of another one ({error}); nothing was written. Try "
+            "again. On a replica that is replication: see max_standby_streaming_delay and "
+            "hot_standby_feedback."
+        ),
+    ),
+    (
         (asyncpg.InsufficientPrivilegeError,),
         StoreUnavailable,
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ class PostgresEventLog:
         self._environment = environment or Environment()
         self._participants: list[Participant] = []
         self._database: PostgresDatabase | None = None
+        self._doubts: list[Callable[[], None]] = []
         self._identity = ""
         self._known = self._location.describe()
         self._watch: HeadWatch
@@ -83,6 +85,7 @@ class PostgresEventLog:
         )
         database.watches.append(self._watch)
         self._writer = database.writer(self._environment.time_us)
+        self._writer.tell_when_in_doubt(self._doubts)
         self._database = database
 
     async def close(self) -> None:
@@ -99,6 +102,10 @@ class PostgresEventLog:
         else:
             await self._watch.close()
         await database.release()
+
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """Call `forget` each time the connection that writes is made anew."""
+        self._doubts.append(forget)
 
     def join(self, participant: Participant) -> None:
         """Let a participant commit with every append from now on."""

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 
 from diptych.adapters.postgres.connecting import connect_through
-from diptych.errors import StoreUnavailable
+from diptych.adapters.postgres.errors import DRIVER_ERRORS
+from diptych.errors import StoreError, StoreUnavailable
 
 __all__ = ["HeadWatch"]
 
@@ -90,9 +91,9 @@ class HeadWatch:
         """Look at the head while somebody waits, and now and then listen anew."""
         while self._waiting:
             # Listen first: what is committed after the look is told.
-            with contextlib.suppress(StoreUnavailable, asyncpg.PostgresError, OSError):
+            with contextlib.suppress(StoreError, *DRIVER_ERRORS):
                 await self._listen()
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(StoreError):  # whoever needs the head next is told why
                 self.moved(await self._read_head())
             self._waiting = [entry for entry in self._waiting if not entry[1].done()]
             if self._waiting:

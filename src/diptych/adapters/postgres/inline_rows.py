@@ -53,7 +53,7 @@ class PostgresInlineRows:
         """As PostgresReadStore.checkpoint."""
         self._projections.known(projection)
         await self._check_database()
-        found = await self._connection.fetch(sql("select_checkpoint", self._schema), projection)
+        found = await self._connection.fetch(sql("lock_checkpoint", self._schema), projection)
         return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:

@@ -205,6 +205,11 @@ class PostgresReadStore:
         async with self._opened().transaction() as connection:
             return await refresh_view(connection, table)
 
+    async def is_copy(self) -> bool:
+        """Whether it is on a streaming replica, which follows its primary."""
+        found: bool = (await self._opened().select("SELECT pg_is_in_recovery()"))[0][0]
+        return found
+
     def scratch(self) -> PostgresReadStore:
         """A new, empty store in a schema of its own, which is dropped when it is closed."""
         return _ScratchStore(self._location)

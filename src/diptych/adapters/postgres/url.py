@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import NoReturn
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode
 
 import msgspec
 
 from diptych.errors import ConfigurationError
+from diptych.urls import split
 
 __all__ = ["Location", "locate"]
 
@@ -46,7 +47,7 @@ class Location(msgspec.Struct, frozen=True):
 
 def locate(url: str) -> Location:
     """The location meant. Raises ConfigurationError with the forms that are understood."""
-    parts = urlsplit(url)
+    parts = split(url)
     place = _place(parts)
     if parts.scheme not in {"postgresql", "postgres"} or not url.startswith(f"{parts.scheme}://"):
         _refuse(place, "not a PostgreSQL URL")

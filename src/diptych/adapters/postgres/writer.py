@@ -23,6 +23,7 @@ from diptych.adapters.postgres.log_transaction import PostgresLogTransaction
 from diptych.adapters.postgres.lone_append import lone_arguments
 from diptych.adapters.postgres.url import Location
 from diptych.adapters.postgres.writing_connection import WritingConnection
+from diptych.errors import StoreUnavailable
 from diptych.events.log import Appended, CommandRecord
 
 __all__ = ["Writer"]
@@ -56,6 +57,10 @@ class Writer:
         self._connection = WritingConnection(location)
         self._running = self._loop.create_task(self._run())
 
+    def tell_when_in_doubt(self, forgetters: Sequence[Callable[[], None]]) -> None:
+        """Call these each time the connection is made anew: the server may be another one."""
+        self._connection.doubts.append(forgetters)
+
     async def commit(self, job: AppendJob) -> Appended:
         """Commit an append with its neighbours. Raises what it failed with."""
         idle = self._idle
@@ -75,8 +80,14 @@ class Writer:
     def submit(self, job: AppendJob) -> asyncio.Future[Appended]:
         """Let an append be committed; its outcome will be in the future.
 
-        When nobody waits for that any more, the append is committed all the same.
+        When nobody waits for that any more, the append is committed all the same. Raises
+        StoreUnavailable once the writer is closing: nobody would come for it.
         """
+        if self._closing:
+            raise StoreUnavailable(
+                f"the log in {self._location.place} is being closed; nothing was written. Try "
+                "again once it was opened anew."
+            )
         future: asyncio.Future[Appended] = self._loop.create_future()
         job.future = future
         self._submitted.append(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -34,6 +35,7 @@ class WritingConnection:
         self._location = location
         self._connection: asyncpg.Connection | None = None
         self._pause_s = 0.0
+        self.doubts: list[Sequence[Callable[[], None]]] = []
 
     @property
     def is_open(self) -> bool:
@@ -66,6 +68,9 @@ class WritingConnection:
             raise
         self._connection = connection
         self._pause_s = 0.0
+        for forgetters in self.doubts:
+            for forget in forgetters:
+                forget()
 
     async def roll_back(self) -> bool:
         """Leave no transaction open; False when the connection is lost."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from diptych.errors import ConfigurationError, StoreUnavailable
+from diptych.urls import split
 
 __all__ = ["check_url", "engine_for"]
 
@@ -32,13 +33,13 @@ def check_url(url: str) -> None:
     """Raise ConfigurationError for the URL of something that has no tables."""
     if not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ConfigurationError(
-            f"{urlsplit(url).scheme or url!r} has no tables to work on: an AsyncSession, and "
+            f"{split(url).scheme or 'what write= names'} has no tables to work on: an AsyncSession, and "
             'tables=, need write="sqlite:///file.db" or "postgresql://...".'
         )
 
 
 def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
-    parts = urlsplit(url)
+    parts = split(url)
     path = os.path.realpath(unquote(parts.path).removeprefix("/"))
     query = dict(parse_qsl(parts.query))
     wait_s = float(query.get("busy_timeout_s", _TIMEOUT_S))
@@ -49,7 +50,7 @@ def _sqlite(url: str, options: dict[str, Any]) -> AsyncEngine:
 def _postgres(url: str, options: dict[str, Any]) -> AsyncEngine:
     import asyncpg  # noqa: PLC0415  who stays on SQLite needs no driver of PostgreSQL
 
-    parts = urlsplit(url)
+    parts = split(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query.pop("schema", None)
     connections = int(query.pop("connections", _CONNECTIONS))

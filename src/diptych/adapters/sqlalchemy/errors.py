@@ -10,16 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
-from sqlalchemy import Table
+from sqlalchemy import Table, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
-from diptych.errors import ConflictError, DiptychError, OutcomeUnknown, StoreUnavailable
+from diptych.errors import (
+    ConflictError,
+    DiptychError,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+)
 
-__all__ = ["RIVAL_STATES", "breaks_key", "translate", "translating"]
+__all__ = ["RIVAL_STATES", "breaks_key", "notice_failure", "translate", "translating"]
 
 _UNIQUE = "23505"
+_FAILED_BEFORE = "25P02"
 RIVAL_STATES = {
     "40001": "another transaction changed what this one had read",
     "40P01": "it and another transaction waited for each other",
@@ -46,6 +54,14 @@ def translating(*, committing: bool = False) -> Iterator[None]:
         if meant is None:
             raise
         raise meant from error
+
+
+async def notice_failure(session: AsyncSession) -> None:
+    """Raise if a statement before has failed, and the handler passed over its error.
+
+    PostgreSQL answers the commit of such a transaction with a rollback, and no error.
+    """
+    await session.execute(text("SELECT 1"))
 
 
 def translate(error: Exception, *, committing: bool = False) -> DiptychError | None:
@@ -90,13 +106,21 @@ def _of_sqlite(error: apsw.Error, *, committing: bool) -> DiptychError | None:
     return None
 
 
-def _of_postgres(error: DBAPIError, *, committing: bool) -> DiptychError | None:
+def _of_postgres(  # noqa: PLR0911  one line for each state
+    error: DBAPIError, *, committing: bool
+) -> DiptychError | None:
     state = str(getattr(error.orig, "sqlstate", None) or "")
     driver = getattr(error.orig, "__cause__", None) or error.orig
     if state in RIVAL_STATES:
         return _rival(RIVAL_STATES[state])
     if state == _UNIQUE:
         return _taken(driver)
+    if state == _FAILED_BEFORE:
+        return StoreError(
+            "a statement failed before, and its error was passed over: PostgreSQL takes nothing "
+            "more in this transaction, and nothing was written. Where a statement may fail, give "
+            "it a savepoint: async with session.begin_nested()."
+        )
     if error.connection_invalidated or state.startswith(("08", "57P")):
         if committing:
             return _unknown(driver)

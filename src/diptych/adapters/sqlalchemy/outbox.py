@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from diptych.adapters.sqlalchemy.driver import handle_of
-from diptych.adapters.sqlalchemy.errors import translating
+from diptych.adapters.sqlalchemy.errors import notice_failure, translating
 from diptych.adapters.sqlalchemy.last_statement import LastStatement, flush_all
+from diptych.adapters.sqlalchemy.leaving import roll_back, roll_back_blocking
 from diptych.environment import Environment
 from diptych.errors import ConfigurationError
 from diptych.events.log import ANY_VERSION, Append, EventLog, StreamAppend
@@ -129,11 +130,14 @@ class Outbox:
                 handle = await session.run_sync(handle_of)
                 position = (await self._log.append_within(handle, append)).last
                 await session.run_sync(last.close)
+            else:
+                with translating():
+                    await notice_failure(session)
             with translating(committing=True):
                 await session.commit()
             work.token = Token(self._log.identity, position)
         except BaseException:
-            await session.rollback()
+            await roll_back(session)
             raise
         finally:
             last.reopen()
@@ -159,7 +163,7 @@ class Outbox:
                 session.commit()
             work.token = Token(self._log.identity, position)
         except BaseException:
-            session.rollback()
+            roll_back_blocking(session)
             raise
         finally:
             last.reopen()

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from diptych.adapters.sqlalchemy.driver import handle_of
 from diptych.adapters.sqlalchemy.engine import check_url, engine_for
-from diptych.adapters.sqlalchemy.errors import RIVAL_STATES, translating
+from diptych.adapters.sqlalchemy.errors import RIVAL_STATES, notice_failure, translating
 from diptych.adapters.sqlalchemy.last_statement import LastStatement, flush_all
+from diptych.adapters.sqlalchemy.leaving import leave
 from diptych.adapters.sqlalchemy.table_of import TableOf
 from diptych.errors import (
     ConfigurationError,
@@ -159,17 +160,20 @@ class SqlTables:
 
     @asynccontextmanager
     async def _begin(self) -> AsyncIterator[SqlTransaction]:
-        async with self._opened()() as session:
-            transaction = SqlTransaction(session, self._tables, self._log)
-            try:
-                with translating():
-                    yield transaction
-                    if self._guarded and transaction.used and not transaction.has_appended:
-                        await transaction.append(Append())
-                    await session.run_sync(flush_all)
-                await transaction.commit()
-            finally:
-                transaction.end()
+        session = self._opened()()
+        transaction = SqlTransaction(session, self._tables, self._log)
+        try:
+            with translating():
+                yield transaction
+                if self._guarded and transaction.used and not transaction.has_appended:
+                    await transaction.append(Append())
+                await session.run_sync(flush_all)
+                if transaction.used and not transaction.has_appended:
+                    await notice_failure(session)
+            await transaction.commit()
+        finally:
+            transaction.end()
+            await leave(session)
 
     def _opened(self) -> async_sessionmaker[AsyncSession]:
         if self._engine is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from diptych.adapters.sqlite.database import SqliteDatabase
@@ -95,6 +96,9 @@ class SqliteEventLog:
         if database is not None:
             database.unwatch(self._watch)
             await database.release()
+
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """Never: a file has no replica that could take its place while it is open."""
 
     def join(self, participant: Participant) -> None:
         """Let a participant commit with every append from now on."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from private_server import private
 from capture_workers import order_changes
+from private_server import private
 
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.adapters.postgres.capture import Capture

@@ -32,7 +32,7 @@ CREATE FUNCTION :"schema".append_batch_v1(
     p_command_member int[], p_command_id text[], p_command_digest bytea[], p_command_answer bytea[],
     p_command_event int[], p_command_events int[], p_command_us bigint[],
     p_snapshot_member int[], p_snapshot_stream text[], p_snapshot_version int[],
-    p_snapshot_schema int[], p_snapshot_state bytea[],
+    p_snapshot_schema bigint[], p_snapshot_state bytea[],
     p_conditions jsonb,
     OUT head bigint, OUT refused int[], OUT standing int[], OUT known int[],
     OUT violated int[], OUT violation bigint[]

@@ -2,6 +2,6 @@
 CREATE TABLE :"schema".snapshots (
     stream text COLLATE "C" PRIMARY KEY,
     version int NOT NULL,
-    schema int NOT NULL,
+    schema bigint NOT NULL,
     state bytea NOT NULL
 )

@@ -66,8 +66,10 @@ def command(command_id: str, answer: bytes = b'{"ok":true}') -> CommandRecord:
     return CommandRecord(command_id, b"digest \x00\xff", answer)
 
 
-def snapshot(stream: str, version: int, state: bytes = b'{"sum":1}', schema: int = 1) -> Snapshot:
-    """A snapshot as the command side makes it."""
+def snapshot(
+    stream: str, version: int, state: bytes = b'{"sum":1}', schema: int = (1 << 32) + 7
+) -> Snapshot:
+    """A snapshot as the command side makes it: its schema is a number of 64 bits."""
     return Snapshot(stream, version, schema, state)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -110,6 +110,10 @@ class SharedLog:
     async def command(self, command_id: str) -> CommandRecord | None:
         """See EventLog."""
         return await self.inner.command(command_id)
+
+    def when_in_doubt(self, forget: Callable[[], None]) -> None:
+        """See EventLog."""
+        self.inner.when_in_doubt(forget)
 
     def join(self, participant: Participant) -> None:
         """See EventLog."""
