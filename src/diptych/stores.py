@@ -56,8 +56,8 @@ class Stores:
                 self._check_view(plan, url)
             if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
                 raise ConfigurationError(
-                    f"{plan.projection.__name__} writes its own SQL, which {shown(url)} does not have. "
-                    f'Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
+                    f"{plan.projection.__name__} writes its own SQL, which {shown(url)} does not "
+                    f'have. Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
 
     def _check_view(self, plan: Plan, url: str) -> None:
@@ -68,8 +68,8 @@ class Stores:
             )
         if Capability.VIEW not in self._stores[url].capabilities:
             raise ConfigurationError(
-                f"{plan.name} is a view, and {shown(url)} has no tables to look at. Keep the write model "
-                'in an SQL database: write="sqlite:///..." or "postgresql://...".'
+                f"{plan.name} is a view, and {shown(url)} has no tables to look at. Keep the write "
+                'model in an SQL database: write="sqlite:///..." or "postgresql://...".'
             )
 
     def check_inline(self, plan: Plan) -> None:

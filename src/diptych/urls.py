@@ -20,6 +20,10 @@ def split(url: str) -> SplitResult:
     behind = f"{parts.path}{parts.query}{parts.fragment}"
     if "@" in behind and not url.startswith(f"{parts.scheme}:///"):
         raise _unclear()
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not port.isdecimal():  # it may be a password whose host was forgotten
+            raise _unclear()
     return parts
 
 
@@ -27,5 +31,6 @@ def _unclear() -> ConfigurationError:
     return ConfigurationError(
         "a database URL cannot be taken apart (it is not shown here, for it may hold a password). "
         "Percent-encode the user and the password, as urllib.parse.quote(password, safe='') does: "
-        "# is %23, / is %2F, ? is %3F, @ is %40, [ is %5B. An @ behind the host is %40, too."
+        "# is %23, / is %2F, ? is %3F, @ is %40, [ is %5B. An @ behind the host is %40, too; a "
+        "port is a number."
     )

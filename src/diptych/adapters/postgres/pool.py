@@ -122,6 +122,12 @@ class Pool:
         connection = await self._take()
         try:
             rows: list[Any] = await connection.fetch(statement, *arguments)
+        except AttributeError as error:
+            # What asyncpg raises when its connection was closed before it could go on.
+            self._mend(connection)
+            if not self._closed:
+                raise
+            raise self._was_closed() from error
         except BaseException:
             self._mend(connection)
             raise
@@ -131,7 +137,7 @@ class Pool:
     async def _take(self) -> asyncpg.Connection:
         while True:
             if self._closed:
-                raise StoreUnavailable(f"the connections to {self._place} were closed.")
+                raise self._was_closed()
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():
@@ -141,6 +147,9 @@ class Pool:
             if self._made < self._limit:
                 return await self._make()
             await self._wait_for_one()
+
+    def _was_closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"the connections to {self._place} were closed.")
 
     async def _make(self) -> asyncpg.Connection:
         self._made += 1

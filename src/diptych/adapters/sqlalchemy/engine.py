@@ -33,8 +33,8 @@ def check_url(url: str) -> None:
     """Raise ConfigurationError for the URL of something that has no tables."""
     if not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ConfigurationError(
-            f"{split(url).scheme or 'what write= names'} has no tables to work on: an AsyncSession, and "
-            'tables=, need write="sqlite:///file.db" or "postgresql://...".'
+            f"{split(url).scheme or 'what write= names'} has no tables to work on: an "
+            'AsyncSession, and tables=, need write="sqlite:///file.db" or "postgresql://...".'
         )
 
 
