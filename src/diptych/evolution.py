@@ -79,6 +79,7 @@ class Evolution:
                 "write database. Give both the same URL."
             )
         self.name = name
+        self.environment = new.environment
         self.old = old
         self.new = new
         self._both = self._side_that_keeps_both()
@@ -149,6 +150,10 @@ class Evolution:
     async def ask(self, query: Any, **options: Any) -> Any:
         """As App.ask, on the side that answers now."""
         return await self._answering.ask(query, **options)
+
+    async def load(self, kind: Any, key: object) -> Any:
+        """As App.load, from the side that decides now."""
+        return await self._deciding.load(kind, key)
 
     async def head_token(self) -> Token:
         """As App.head_token."""
@@ -237,7 +242,7 @@ class Evolution:
 
     async def _watch(self) -> None:
         while True:
-            await self.old.environment.sleep(LOOK_EVERY_S)
+            await self.environment.sleep(LOOK_EVERY_S)
             try:
                 await self._look()
             except StoreError as error:
@@ -252,7 +257,7 @@ class Evolution:
                 progress("new read models", head - lag, head)
             if lag <= 1_000:
                 break
-            await self.old.environment.sleep(0.1)
+            await self.environment.sleep(0.1)
         await self.new.settle(within_s=60)
 
 
