@@ -30,6 +30,7 @@ from diptych.operations.evolution.transition import (
     RollBack,
     Transition,
 )
+from diptych.urls import shown
 
 __all__ = ["Evolution", "EvolutionStatus"]
 
@@ -75,8 +76,8 @@ class Evolution:
     def __init__(self, name: str, *, old: App, new: App) -> None:
         if old.write != new.write:
             raise ConfigurationError(
-                f"the two sides of {name} write to {old.write} and {new.write}: a move keeps the "
-                "write database. Give both the same URL."
+                f"the two sides of {name} write to {shown(old.write)} and {shown(new.write)}, or "
+                "with other options: a move keeps the write database. Give both the same URL."
             )
         self.name = name
         self.environment = new.environment
@@ -165,9 +166,8 @@ class Evolution:
         """How far the move has come."""
         await self._look()
         lag = max((one.lag_events for one in await self.new.status()), default=0)
-        decides = "new" if self._deciding is self.new else "old"
         return EvolutionStatus(
-            self.name, self._phase, decides, "new" if self._phase == "new" else "old", lag
+            self.name, self._phase, self._side(self._deciding), self._side(self._answering), lag
         )
 
     async def begin_shadow(self, progress: Progress | None = None) -> None:
@@ -225,6 +225,9 @@ class Evolution:
     def _answering(self) -> App:
         return self.new if self._phase == "new" else self.old
 
+    def _side(self, app: App) -> str:
+        return "new" if app is self.new else "old"
+
     def _side_that_keeps_both(self) -> App:
         for side in (self.new, self.old):
             if side.left.keeps_events and side.left.table_kinds:
@@ -236,7 +239,7 @@ class Evolution:
 
     async def _look(self) -> None:
         version = len(await self._control.log.read_stream(self._stream))
-        if version != self._version or version == 0:
+        if version != self._version:
             transition: Transition = await self._control.load(Transition, self.name)
             self._phase, self._version = transition.phase, version
 

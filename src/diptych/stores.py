@@ -15,7 +15,7 @@ from diptych.parts import Parts
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
 from diptych.queries.replicas import CopiedStore, Replica
-from diptych.urls import split
+from diptych.urls import shown
 
 __all__ = ["Stores"]
 
@@ -167,12 +167,6 @@ class Stores:
 
             return PostgresReadStore(url)
         raise _unknown(url)
-
-
-def shown(url: str) -> str:
-    """A URL without its user and password, for messages."""
-    parts = split(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager

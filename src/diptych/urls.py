@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from diptych.errors import ConfigurationError
 
-__all__ = ["split"]
+__all__ = ["shown", "split"]
 
 
 def split(url: str) -> SplitResult:
@@ -25,6 +25,12 @@ def split(url: str) -> SplitResult:
         if port and not port.isdecimal():  # it may be a password whose host was forgotten
             raise _unclear()
     return parts
+
+
+def shown(url: str) -> str:
+    """A URL without its user and password, for messages."""
+    parts = split(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _unclear() -> ConfigurationError:

@@ -12,17 +12,8 @@ from typing import Any
 import msgspec
 
 from diptych.errors import DiptychError, VersionConflict
-from diptych.events.condition import EventFilter
-from diptych.events.log import (
-    Append,
-    Appended,
-    CommandRecord,
-    EventLog,
-    Participant,
-    Snapshot,
-    StoredEvent,
-    StreamAppend,
-)
+from diptych.events.delegating import DelegatingLog
+from diptych.events.log import Append, Appended, EventLog, StreamAppend
 
 __all__ = ["GuardMoved", "GuardedLog"]
 
@@ -34,11 +25,11 @@ class GuardMoved(DiptychError):
     retryable = True
 
 
-class GuardedLog:
+class GuardedLog(DelegatingLog):
     """Another log, whose appends also check the version that `believed` gives for `stream`."""
 
     def __init__(self, inner: EventLog, stream: str, believed: Callable[[], int]) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._stream = stream
         self._believed = believed
 
@@ -64,63 +55,3 @@ class GuardedLog:
         if conflict.stream != self._stream:
             return conflict
         return GuardMoved(stream=self._stream)
-
-    # -- everything else as it is ------------------------------------------------------------------
-
-    @property
-    def identity(self) -> str:
-        """See EventLog."""
-        return self.inner.identity
-
-    @property
-    def volatile(self) -> bool:
-        """See EventLog."""
-        return self.inner.volatile
-
-    def describe(self) -> dict[str, str]:
-        """See EventLog."""
-        return self.inner.describe()
-
-    async def open(self) -> None:
-        """See EventLog."""
-        await self.inner.open()
-
-    async def read(
-        self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
-    ) -> list[StoredEvent]:
-        """See EventLog."""
-        return await self.inner.read(after, limit, filters)
-
-    async def read_stream(
-        self, stream: str, after: int = 0, limit: int | None = None
-    ) -> list[StoredEvent]:
-        """See EventLog."""
-        return await self.inner.read_stream(stream, after, limit)
-
-    async def head(self) -> int:
-        """See EventLog."""
-        return await self.inner.head()
-
-    async def wait(self, after: int) -> int:
-        """See EventLog."""
-        return await self.inner.wait(after)
-
-    async def snapshot(self, stream: str) -> Snapshot | None:
-        """See EventLog."""
-        return await self.inner.snapshot(stream)
-
-    async def command(self, command_id: str) -> CommandRecord | None:
-        """See EventLog."""
-        return await self.inner.command(command_id)
-
-    def when_in_doubt(self, forget: Callable[[], None]) -> None:
-        """See EventLog."""
-        self.inner.when_in_doubt(forget)
-
-    def join(self, participant: Participant) -> None:
-        """See EventLog."""
-        self.inner.join(participant)
-
-    async def close(self) -> None:
-        """See EventLog."""
-        await self.inner.close()

@@ -17,6 +17,7 @@ import msgspec
 
 from diptych.environment import Environment
 from diptych.errors import StoreError, StoreUnavailable
+from diptych.events.delay import delay_s
 from diptych.events.log import EventLog
 from diptych.queries.read_store import ReadStore
 from diptych.queries.source import Source
@@ -123,9 +124,6 @@ class Replicas:
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
 
-    def __len__(self) -> int:
-        return len(self._replicas)
-
     async def open(self, tables: Sequence[Any]) -> None:
         """Ask every replica once, then go on asking. A dead one hinders nobody."""
         first = [self._probe(one, tables) for one in self._replicas]
@@ -164,11 +162,8 @@ class Replicas:
         if one.up:
             await self._probe(one, None)
         lag = max(0, head - one.position)
-        delay_s = 0.0
-        if lag and (following := await self._primary.read(one.position, 1)):
-            age_us = self._environment.time_us() - following[0].recorded_us
-            delay_s = max(0.0, age_us / 1_000_000)
-        return ReplicaStatus(one.name, one.up, one.position, head, lag, delay_s, one.why)
+        delay = await delay_s(self._primary, self._environment, one.position) if lag else 0.0
+        return ReplicaStatus(one.name, one.up, one.position, head, lag, delay, one.why)
 
     async def _watch(self, one: Replica, tables: Sequence[Any]) -> None:
         while True:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from diptych.errors import ConfigurationError
+from diptych.events.delay import delay_s
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
 from diptych.sync.hinge import Hinge
@@ -187,10 +188,7 @@ class Panels:
     async def _delay(self, position: int, lag: int) -> float:
         if not lag:
             return 0.0
-        following = await self._hinge.log.read(position, 1)
-        if not following:
-            return 0.0
-        return max(0.0, (self._hinge.environment.time_us() - following[0].recorded_us) / 1_000_000)
+        return await delay_s(self._hinge.log, self._hinge.environment, position)
 
     @staticmethod
     def _by_store(kept: Sequence[tuple[Plan, ReadStore]]) -> list[tuple[ReadStore, list[Plan]]]:

@@ -328,3 +328,7 @@ def test_sides_that_cannot_meet_are_refused(tmp_path):
         Evolution("bank", old=stage1(url), new=stage5(url))
     with pytest.raises(ConfigurationError, match="keeps the write database"):
         Evolution("bank", old=stage1(url), new=stage3(f"sqlite:///{tmp_path}/other.db"))
+    secret = "postgresql://somebody:secret@localhost/bank"
+    with pytest.raises(ConfigurationError, match="keeps the write database") as error:
+        Evolution("bank", old=stage3(secret), new=stage5(f"{secret}?schema=other"))
+    assert "secret" not in str(error.value)

@@ -6,7 +6,7 @@ from diptych import App
 from diptych.adapters.postgres.url import locate
 from diptych.adapters.sqlalchemy import engine_for
 from diptych.errors import ConfigurationError
-from diptych.stores import shown
+from diptych.urls import shown
 
 BAD = [f"xq{character}zv" for character in ("#", "?", "/", "[", "]")] + [
     "x@xq/zv",

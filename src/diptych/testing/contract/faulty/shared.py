@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import msgspec
 
 from diptych.errors import StoreUnavailable
-from diptych.events.condition import EventFilter
-from diptych.events.log import (
-    Append,
-    Appended,
-    CommandRecord,
-    EventLog,
-    Participant,
-    Snapshot,
-    StoredEvent,
-)
+from diptych.events.delegating import DelegatingLog
+from diptych.events.log import Append, EventLog
 from diptych.queries.read_store import (
     Capability,
     Change,
@@ -35,7 +27,7 @@ from diptych.queries.read_store import (
 __all__ = ["SharedLog", "SharedStore", "changed"]
 
 
-class SharedLog:
+class SharedLog(DelegatingLog):
     """No fault at all: another log, which closing this one does not close.
 
     Several of these share one log in memory as processes share a database; it shows that what the
@@ -43,10 +35,9 @@ class SharedLog:
     """
 
     breaks: ClassVar[tuple[str, ...]] = ()
-    volatile = False
 
     def __init__(self, inner: EventLog) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._waiting: set[asyncio.Task[int]] = set()
 
     def again(self) -> EventLog:
@@ -54,41 +45,9 @@ class SharedLog:
         return type(self)(self.inner)
 
     @property
-    def identity(self) -> str:
-        """As the log's behind it, like everything that follows."""
-        return self.inner.identity
-
-    def describe(self) -> dict[str, str]:
-        """See EventLog."""
-        return self.inner.describe()
-
-    async def open(self) -> None:
-        """See EventLog."""
-        await self.inner.open()
-
-    async def append(self, append: Append) -> Appended:
-        """See EventLog."""
-        return await self.inner.append(append)
-
-    async def append_within(self, transaction: Any, append: Append) -> Appended:
-        """See EventLog."""
-        return await self.inner.append_within(transaction, append)
-
-    async def read(
-        self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
-    ) -> list[StoredEvent]:
-        """See EventLog."""
-        return await self.inner.read(after, limit, filters)
-
-    async def read_stream(
-        self, stream: str, after: int = 0, limit: int | None = None
-    ) -> list[StoredEvent]:
-        """See EventLog."""
-        return await self.inner.read_stream(stream, after, limit)
-
-    async def head(self) -> int:
-        """See EventLog."""
-        return await self.inner.head()
+    def volatile(self) -> bool:
+        """False: the log behind outlives this one."""
+        return False
 
     async def wait(self, after: int) -> int:
         """See EventLog."""
@@ -102,22 +61,6 @@ class SharedLog:
         finally:
             waiting.cancel()
             self._waiting.discard(waiting)
-
-    async def snapshot(self, stream: str) -> Snapshot | None:
-        """See EventLog."""
-        return await self.inner.snapshot(stream)
-
-    async def command(self, command_id: str) -> CommandRecord | None:
-        """See EventLog."""
-        return await self.inner.command(command_id)
-
-    def when_in_doubt(self, forget: Callable[[], None]) -> None:
-        """See EventLog."""
-        self.inner.when_in_doubt(forget)
-
-    def join(self, participant: Participant) -> None:
-        """See EventLog."""
-        self.inner.join(participant)
 
     async def close(self) -> None:
         """End who waits here; the log behind stays open for others."""
