@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["literal", "quoted", "sql", "with_names"]
+__all__ = ["literal", "quoted", "sql", "statement_in", "with_names"]
 
 
 @cache
@@ -17,9 +17,13 @@ def sql(name: str, schema: str) -> str:
     `:'schema'` is a text. Everything is named with its schema: a statement means the same on every
     connection, whatever its search path.
     """
-    text = (files("diptych.adapters.postgres") / "sql" / f"{name}.sql").read_text("utf-8")
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
-    return with_names(text, {"schema": schema})
+    return with_names(statement_in("diptych.adapters.postgres", name), {"schema": schema})
+
+
+def statement_in(package: str, name: str) -> str:
+    """The statement in `sql/<name>.sql` of a package, without its header comment."""
+    text = (files(package) / "sql" / f"{name}.sql").read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
 
 
 def with_names(text: str, names: Mapping[str, str]) -> str:
