@@ -124,7 +124,7 @@ class App:
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
-        self._freshness = Waiting(self._arrivals, self._panels.here, self._panels.refreshing)
+        self._freshness = Waiting(self._arrivals, self._panels.refreshing)
         handlers = {
             query: QueryHandler(spec, self.sources, given)
             for query, spec in self._parts.queries.items()

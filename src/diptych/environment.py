@@ -7,11 +7,20 @@ The real world is `Environment()`; a world that repeats itself is `Environment.s
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import random
+import socket
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
 
 __all__ = ["Environment"]
+
+_STARTED = 22 - 4
+"""The time a process was started is the 22nd field of /proc/<pid>/stat (proc(5)); we count from the
+fourth, the first behind its name and its state."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +63,21 @@ class Environment:
         value |= ((chance >> 62) << 64) | (chance & 0x3FFF_FFFF_FFFF_FFFF)
         return f"{value:032x}"
 
+    @cached_property
+    def process(self) -> str:
+        """A name of this process for people and for `is_gone`: `1234@host:7f3a21:88123`."""
+        return f"{os.getpid()}@{socket.gethostname()}:{_machine()}:{_started(os.getpid())}"
+
+    def is_gone(self, process: str) -> bool:
+        """Whether the process of that name has certainly ended; False when nobody here can tell."""
+        try:
+            name, machine, started = process.rsplit(":", 2)
+            pid = int(name.partition("@")[0])
+        except ValueError:
+            return False
+        here = machine != "" and machine == _machine() and started != ""
+        return here and _started(pid) != started
+
     @staticmethod
     def seeded(seed: int, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> SeededEnvironment:
         """A world that repeats itself: the same seed gives the same ids, times and chances."""
@@ -66,6 +90,7 @@ class SeededEnvironment(Environment):
     def __init__(self, seed: int, start: datetime) -> None:
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311  repeatable by design
+        self.process = f"seed-{seed}"
         self._time_us = (start - _EPOCH) // timedelta(microseconds=1)
 
     def time_us(self) -> int:
@@ -84,6 +109,26 @@ class SeededEnvironment(Environment):
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds`."""
         self._time_us += int(seconds * 1_000_000)
+
+
+def _machine() -> str:
+    """What is the same for two processes only if they see the same process ids; '': unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        seen = f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115  it leads to no file
+    except OSError:
+        return ""
+    return hashlib.blake2b(seen.encode(), digest_size=3).hexdigest()
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in clock ticks since the machine was; '': it is not there."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    state, *rest = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else rest[_STARTED]
 
 
 def moment(time_us: int) -> datetime:

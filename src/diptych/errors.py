@@ -19,10 +19,12 @@ DiptychError
 ├── StoreError
 │   ├── StoreUnavailable         locked, unreachable, read-only or full
 │   ├── OutcomeUnknown           a commit was sent and no answer came back
-│   └── SchemaTooNew             the database was written by a newer diptych
+│   ├── SchemaTooNew             the database was written by a newer diptych
+│   └── SealBroken               the log and the anchor that seals it do not agree
 └── SyncError
     ├── ProjectionFailed         a projection raised on an event
     ├── CheckpointMoved          another runner advanced this projection
+    ├── LeaseLost                somebody else may move this projection now
     ├── LogRestored              a checkpoint lies beyond the head of its log
     ├── CaptureFailed            a change of another program could not become events
     └── CaptureLost              the database no longer has the changes that come next
@@ -48,6 +50,7 @@ __all__ = [
     "DiptychError",
     "ForeignToken",
     "InvalidMessage",
+    "LeaseLost",
     "LogRestored",
     "MessageError",
     "NoHandler",
@@ -56,6 +59,7 @@ __all__ = [
     "ReadError",
     "Rejection",
     "SchemaTooNew",
+    "SealBroken",
     "StaleRead",
     "StoreError",
     "StoreUnavailable",
@@ -227,6 +231,15 @@ class SchemaTooNew(StoreError):
     code = "schema_too_new"
 
 
+class SealBroken(StoreError):
+    """The log and the anchor that seals it do not agree; nothing was sealed.
+
+    Facts: `first`, `last` (the block's positions), or `line` (of the anchor).
+    """
+
+    code = "seal_broken"
+
+
 class SyncError(DiptychError):
     """The two sides could not be kept in step."""
 
@@ -249,6 +262,16 @@ class CheckpointMoved(SyncError):
     """
 
     code = "checkpoint_moved"
+    retryable = True
+
+
+class LeaseLost(SyncError):
+    """Somebody else may move this projection now; nothing was written.
+
+    Facts: `projection`, `epoch` (of the change), `actual` (of the lease).
+    """
+
+    code = "lease_lost"
     retryable = True
 
 

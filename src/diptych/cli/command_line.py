@@ -26,8 +26,11 @@ from diptych.cli.exit_codes import (
     USAGE,
     exit_code_of,
 )
+from diptych.cli.health import health
+from diptych.cli.metrics import metrics
 from diptych.cli.output import error_object, print_json, printable
 from diptych.cli.projections import projections
+from diptych.cli.trail import trail
 from diptych.cli.verify import verify
 from diptych.errors import DiptychError, Rejection
 
@@ -174,5 +177,5 @@ def command_line(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, dispatch, ask, events, projections, check, verify, evolve):
+for _command in (demo, dispatch, ask, events, projections, check, verify, health, metrics, evolve):
     command_line.add_command(_command)

@@ -10,16 +10,17 @@ from diptych.errors import ConfigurationError
 if TYPE_CHECKING:
     from diptych.application import App
 
-__all__ = ["open_existing"]
+__all__ = ["check_file", "open_existing"]
 
 
 async def open_existing(app: App, *, projections: bool = False) -> None:
     """Open the application. Raises ConfigurationError when the file of its log is not there."""
-    _check_file(app)
+    check_file(app)
     await app.open(projections=projections)
 
 
-def _check_file(app: App) -> None:
+def check_file(app: App) -> None:
+    """Raise ConfigurationError when the file of an application's log is not there."""
     file = app.log.describe().get("file")
     if file is not None and not Path(file).exists():
         raise ConfigurationError(

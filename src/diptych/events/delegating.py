@@ -15,6 +15,7 @@ from diptych.events.log import (
     Snapshot,
     StoredEvent,
 )
+from diptych.events.obstacle import Obstacle
 
 __all__ = ["DelegatingLog"]
 
@@ -78,6 +79,10 @@ class DelegatingLog:
     async def command(self, command_id: str) -> CommandRecord | None:
         """See EventLog."""
         return await self.inner.command(command_id)
+
+    async def held_up_by(self) -> Obstacle | None:
+        """See EventLog."""
+        return await self.inner.held_up_by()
 
     def when_in_doubt(self, forget: Callable[[], None]) -> None:
         """See EventLog."""

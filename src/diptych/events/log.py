@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from diptych.events.condition import AppendCondition, EventFilter
+from diptych.events.obstacle import Obstacle
 from diptych.messages.envelope import StoredEvent
 
 __all__ = [
@@ -205,6 +206,13 @@ class EventLog(Protocol):
 
     async def command(self, command_id: str) -> CommandRecord | None:
         """The first answer to a command id, if it was recorded."""
+
+    async def held_up_by(self) -> Obstacle | None:
+        """What appends have been waiting for, for a second or more; None: nothing that is known.
+
+        For people and metrics. It appends nothing and waits for none of those who do; None where
+        the store cannot tell who is in the way.
+        """
 
     def join(self, participant: Participant) -> None:
         """Let a participant commit with every append from now on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Protocol, get_args
 
 from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead, StoreUnavailable
@@ -14,7 +14,7 @@ from diptych.queries.handler import QueryHandler, Unseen
 from diptych.queries.replicas import Replica, Replicas
 from diptych.queries.source import Source
 
-__all__ = ["Asker", "Consistency", "Freshness", "OnStale"]
+__all__ = ["Asker", "Consistency", "Freshness", "OnStale", "Watch"]
 
 OnStale = Literal["error", "stale", "write_model", "primary"]
 Consistency = Literal["eventual", "write_model"]
@@ -33,13 +33,24 @@ class Freshness(Protocol):
         """Why it is behind, as far as this process knows; ''."""
 
 
+class Watch(Protocol):
+    """Sees every query and every wait for a token, and changes neither; see telemetry."""
+
+    def asking(self, query: Any, answering: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """What to await instead of `answering`, which it awaits."""
+
+    def waited(self, seconds: float, *, reached: bool) -> None:
+        """A query with a token has waited so long, and its read models have come as far or not."""
+
+
 class _Wait:
     """How far the asker's token says, until when, and what if not."""
 
     def __init__(self, after: Token | None, within_s: float, on_stale: OnStale) -> None:
         self.position = 0 if after is None else after.position
         self.within_s = within_s
-        self.deadline = asyncio.get_running_loop().time() + within_s
+        self.began = asyncio.get_running_loop().time()
+        self.deadline = self.began + within_s
         self.on_stale = on_stale
 
 
@@ -48,7 +59,12 @@ class _Elsewhere(Exception):
 
 
 class Asker:
-    """Routes queries by class, waits for what the asker has seen, and lets the handler answer."""
+    """Routes queries by class, waits for what the asker has seen, and lets the handler answer.
+
+    `watch` may be set at any time; without one, a query pays for a comparison with None.
+    """
+
+    watch: Watch | None = None
 
     def __init__(
         self,
@@ -64,7 +80,20 @@ class Asker:
         self._log = log
         self._replicas = replicas
 
-    async def ask(
+    def ask(
+        self,
+        query: Any,
+        after: Token | None,
+        within_s: float,
+        on_stale: OnStale,
+        consistency: Consistency,
+    ) -> Coroutine[Any, Any, Any]:
+        """See App.ask."""
+        # Not async: the coroutine is handed on, one frame less to await.
+        answering = self._ask(query, after, within_s, on_stale, consistency)
+        return answering if self.watch is None else self.watch.asking(query, answering)
+
+    async def _ask(
         self,
         query: Any,
         after: Token | None,
@@ -72,7 +101,6 @@ class Asker:
         on_stale: OnStale,
         consistency: Consistency,
     ) -> Any:
-        """See App.ask."""
         handler = self._handlers.get(type(query))
         if handler is None:
             raise self._no_handler(query)
@@ -102,6 +130,9 @@ class Asker:
         self, query: Any, handler: QueryHandler, wait: _Wait, replica: Replica | None
     ) -> Any:
         behind = await self._behind(handler, wait, replica)
+        if self.watch is not None and wait.position:
+            waited = asyncio.get_running_loop().time() - wait.began
+            self.watch.waited(waited, reached=behind is None)
         if behind is not None and wait.on_stale == "write_model":
             return await handler.answer(query, self._unseen)
         if behind is not None and wait.on_stale == "primary" and replica is not None:

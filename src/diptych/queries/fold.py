@@ -12,10 +12,11 @@ from typing import Any
 from diptych.errors import DiptychError, ProjectionFailed
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import place_of
+from diptych.queries.omitted import Omitted
 from diptych.queries.projection import IN_PLACE, REPLACED, FoldStep, Plan, Sql
-from diptych.queries.read_store import Change, Row
+from diptych.queries.read_store import Change, Row, Statement
 
-__all__ = ["Batch", "failed"]
+__all__ = ["Batch", "failed", "fold_one", "keys_of", "statements_of"]
 
 _NO_KEY = ("",)
 """The key of an event in a projection without rows."""
@@ -24,13 +25,20 @@ _NO_KEY = ("",)
 class Batch:
     """The events of one batch that concern one projection, and the keys of the rows they touch.
 
-    Make it of `envelopes` (ascending), load the rows of `keys`, then ask for the `change`. Raises
-    ProjectionFailed when a key cannot be told.
+    Make it of `envelopes` (ascending), load the rows of `keys`, then ask for the `change`. What is
+    `omitted` has no effect. Raises ProjectionFailed when a key cannot be told.
     """
 
-    __slots__ = ("_after", "_envelopes", "_keys", "_plan", "_steps", "_upto", "keys")
+    __slots__ = ("_after", "_envelopes", "_keys", "_omitted", "_plan", "_steps", "_upto", "keys")
 
-    def __init__(self, plan: Plan, envelopes: Iterable[Envelope], after: int, upto: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        envelopes: Iterable[Envelope],
+        after: int,
+        upto: int,
+        omitted: Omitted | None = None,
+    ) -> None:
         self._plan = plan
         self._after = after
         self._upto = upto
@@ -40,6 +48,9 @@ class Batch:
         self._keys: list[str] = []
         self._envelopes: list[Envelope] = []
         steps, key_of = plan.steps, self._key_of
+        if omitted:
+            self._omitted = omitted
+            key_of = self._keys_left
         add_step, add_key = self._steps.append, self._keys.append
         add_envelope = self._envelopes.append
         for envelope in envelopes:
@@ -76,7 +87,7 @@ class Batch:
                 else:
                     result = step.call(value, envelope.event)
                 if step.mode is not IN_PLACE:
-                    value = self._checked(step, result, key)
+                    value = _checked(self._plan, step, result, key)
             except Exception as error:
                 raise failed(self._plan, envelope, error, step.call) from error
             values[key] = value
@@ -91,40 +102,77 @@ class Batch:
         return Change(self._plan.name, self._after, self._upto, written, deleted)
 
     def _key_of(self, step: FoldStep, envelope: Envelope) -> Sequence[str]:
-        if step.keys is None:
-            return _NO_KEY
-        try:
-            key = step.keys(envelope.event)
-            if type(key) is str:
-                return (key,)
-            return _texts(key) if step.many else (str(key),)
-        except Exception as error:
-            raise failed(self._plan, envelope, error, step.call) from error
+        return keys_of(self._plan, step, envelope)
 
-    def _checked(self, step: FoldStep, result: Any, key: str) -> Any:
-        shape = self._plan.shape
-        assert shape is not None  # noqa: S101  only called for rows
-        if result is None:
-            if step.mode is REPLACED:
-                raise TypeError(f"returned None instead of a {shape.model.__name__}")
-            return None
-        if type(result) is not shape.model:
-            raise TypeError(f"returned {result!r} instead of a {shape.model.__name__}")
-        if getattr(result, shape.key) != key:
-            raise ValueError(f"returned the row of {getattr(result, shape.key)!r} for {key!r}")
-        return result
+    def _keys_left(self, step: FoldStep, envelope: Envelope) -> Sequence[str]:
+        omitted = self._omitted
+        if omitted.leaves_out_all(envelope):  # its key may be what cannot be told
+            return ()
+        keys = self._key_of(step, envelope)
+        return [key for key in keys if not omitted.leaves_out(key, envelope)]
 
     def _statements(self) -> Change:
-        sql = Sql()
+        statements: list[Statement] = []
         for step, envelope in zip(self._steps, self._envelopes, strict=True):
-            try:
-                if step.takes_envelope:
-                    step.call(sql, envelope.event, envelope)
-                else:
-                    step.call(sql, envelope.event)
-            except Exception as error:
-                raise failed(self._plan, envelope, error, step.call) from error
-        return Change(self._plan.name, self._after, self._upto, statements=sql.statements)
+            statements += statements_of(self._plan, step, envelope)
+        return Change(self._plan.name, self._after, self._upto, statements=statements)
+
+
+def keys_of(plan: Plan, step: FoldStep, envelope: Envelope) -> Sequence[str]:
+    """The keys of the rows that an event touches. Raises ProjectionFailed."""
+    if step.keys is None:
+        return _NO_KEY
+    try:
+        key = step.keys(envelope.event)
+        if type(key) is str:
+            return (key,)
+        return _texts(key) if step.many else (str(key),)
+    except Exception as error:
+        raise failed(plan, envelope, error, step.call) from error
+
+
+def fold_one(plan: Plan, step: FoldStep, key: str, value: Any, envelope: Envelope) -> Any:
+    """What one event makes of the row of `key` (None: there is none), which it may change.
+
+    The slow way, for single events: a Batch does the same for many. Raises ProjectionFailed.
+    """
+    shape = plan.shape
+    assert shape is not None  # noqa: S101  only called for rows
+    try:
+        if value is None and not step.wants_none:
+            value = shape.model(**{shape.key: key})
+        facts = (envelope.event, envelope) if step.takes_envelope else (envelope.event,)
+        result = step.call(value, *facts)
+        return value if step.mode is IN_PLACE else _checked(plan, step, result, key)
+    except Exception as error:
+        raise failed(plan, envelope, error, step.call) from error
+
+
+def statements_of(plan: Plan, step: FoldStep, envelope: Envelope) -> list[Statement]:
+    """The SQL that one event means to a projection without rows. Raises ProjectionFailed."""
+    sql = Sql()
+    try:
+        if step.takes_envelope:
+            step.call(sql, envelope.event, envelope)
+        else:
+            step.call(sql, envelope.event)
+    except Exception as error:
+        raise failed(plan, envelope, error, step.call) from error
+    return sql.statements
+
+
+def _checked(plan: Plan, step: FoldStep, result: Any, key: str) -> Any:
+    shape = plan.shape
+    assert shape is not None  # noqa: S101  only called for rows
+    if result is None:
+        if step.mode is REPLACED:
+            raise TypeError(f"returned None instead of a {shape.model.__name__}")
+        return None
+    if type(result) is not shape.model:
+        raise TypeError(f"returned {result!r} instead of a {shape.model.__name__}")
+    if getattr(result, shape.key) != key:
+        raise ValueError(f"returned the row of {getattr(result, shape.key)!r} for {key!r}")
+    return result
 
 
 def _texts(keys: Iterable[str]) -> list[str]:
@@ -145,8 +193,7 @@ def failed(
     where = f" in {place_of(place)}" if place is not None else ""
     return ProjectionFailed(
         f"the projection {plan.name} failed at position {envelope.position} ({envelope.type} of "
-        f"{envelope.stream}): {why}{where}. Nothing after that event was applied; mend the "
-        "projection and start again.",
+        f"{envelope.stream}): {why}{where}.",
         projection=plan.name,
         position=envelope.position,
         event_type=envelope.type,

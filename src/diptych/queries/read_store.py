@@ -6,9 +6,16 @@ import enum
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-import msgspec
-
-from diptych.queries.read_model import RowShape
+from diptych.queries.parked import Parked
+from diptych.queries.standings import (
+    CheckpointInfo,
+    Generation,
+    Lease,
+    LeaseSwap,
+    Role,
+    Standings,
+)
+from diptych.queries.table_spec import TableSpec, ViewKept, ViewSpec
 
 __all__ = [
     "Capability",
@@ -16,11 +23,17 @@ __all__ = [
     "CheckpointInfo",
     "Filter",
     "Find",
+    "Generation",
     "InlineRows",
+    "Lease",
+    "LeaseSwap",
     "Loaded",
     "Operator",
+    "Parked",
     "ReadStore",
+    "Role",
     "Row",
+    "Standings",
     "Statement",
     "TableSpec",
     "ViewKept",
@@ -39,37 +52,6 @@ class Capability(enum.Enum):
     VIEW = "rows that the database computes from tables beside them"
 
 
-ViewKept = Literal["query", "view", "materialized"]
-"""How a view is kept: as nothing but a query, as a view, or as rows that are refreshed."""
-
-
-class ViewSpec(msgspec.Struct, frozen=True):
-    """Rows computed by a SELECT with a column for every field of the read model.
-
-    `sql` is one SELECT, or one for each dialect by its name ("sqlite", "postgresql").
-    """
-
-    sql: str | dict[str, str]
-    kept: ViewKept = "view"
-
-
-class TableSpec(msgspec.Struct, frozen=True):
-    """What one projection (or view) keeps in the store.
-
-    `name` is the projection's (snake case); `fingerprint` changes when its rows would look
-    different; exactly one of `shape` (rows by key) and `schema` (own CREATE statements, `tables`
-    being the names they create) is given. With `view`, the rows of `shape` are not written but
-    computed.
-    """
-
-    name: str
-    fingerprint: str
-    shape: RowShape | None = None
-    schema: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
-    view: ViewSpec | None = None
-
-
 class Row(NamedTuple):
     """One row: its key, the position of the last event that touched it, and its read model."""
 
@@ -86,7 +68,12 @@ class Statement(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What one projection makes of the events after `after`, up to and including `upto`."""
+    """What one projection makes of the events after `after`, up to and including `upto`.
+
+    With `after` == `upto` it changes rows and what is parked, and the checkpoint stays. `epoch` is
+    that of the lease it is made under; None: whoever holds the lease. `parked` is added (or
+    replaces what is parked for the same lane and position), `unparked` is removed.
+    """
 
     projection: str
     after: int
@@ -94,6 +81,9 @@ class Change(NamedTuple):
     rows: Sequence[Row] = ()
     deleted: Sequence[str] = ()
     statements: Sequence[Statement] = ()
+    epoch: int | None = None
+    parked: Sequence[Parked] = ()
+    unparked: Sequence[Parked] = ()
 
 
 class Loaded(NamedTuple):
@@ -101,13 +91,6 @@ class Loaded(NamedTuple):
 
     checkpoint: int
     rows: dict[str, Row]
-
-
-class CheckpointInfo(NamedTuple):
-    """Where a projection stands, and the fingerprint its rows were made for ('': no rows yet)."""
-
-    position: int
-    fingerprint: str
 
 
 Operator = Literal["=", "<", "<=", ">", ">=", "in"]
@@ -138,7 +121,7 @@ class Find(NamedTuple):
     after_key: str | None = None
 
 
-class ReadStore(Protocol):
+class ReadStore(Standings, Protocol):
     """Rows of read models, with the checkpoint of each projection beside its rows.
 
     G1 `apply` writes all rows, deletions, statements and checkpoints of its changes, or none.
@@ -157,8 +140,11 @@ class ReadStore(Protocol):
     G10 The rows of a view are what its SELECT gives: at every moment, or for a materialized one at
        the moment of the last `refresh`, whose readers see all old rows or all new ones. Its
        checkpoint is a position of the log beside it whose events the rows show, and all before.
+    G11 A change with an epoch is written only while the lease of its projection has that epoch;
+        otherwise LeaseLost is raised and nothing of the call is written.
+    G12 What a change parks and unparks commits with its rows and its checkpoint, or not at all.
 
-    Errors: CheckpointMoved, StoreUnavailable, SchemaTooNew on opening.
+    Errors: CheckpointMoved, LeaseLost, StoreUnavailable, SchemaTooNew on opening.
     """
 
     @property
@@ -190,11 +176,8 @@ class ReadStore(Protocol):
     async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Run one reading SQL statement (capability SQL); it cannot write."""
 
-    async def checkpoint(self, projection: str) -> CheckpointInfo:
-        """Where a projection stands."""
-
     async def reset(self, table: TableSpec) -> None:
-        """Forget rows and checkpoint of a projection, and make its tables anew for `table`."""
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
 
     async def refresh(self, view: str) -> int:
         """Compute the rows of a materialized view anew, while others read; its new checkpoint.

@@ -19,6 +19,7 @@ class Arrivals:
         self._troubles: dict[str, str] = {}
         self._stopped: set[str] = set()
         self._distrusted: set[str] = set()
+        self._here: set[str] = set()
         self._order = itertools.count()
         self._impatient: set[asyncio.Event] = set()
 
@@ -29,6 +30,24 @@ class Arrivals:
     def trouble(self, projection: str) -> str:
         """Why a projection does not move; '' when nothing is wrong."""
         return self._troubles.get(projection, "")
+
+    def take(self, projection: str) -> None:
+        """A runner of this process moves it from now on."""
+        self._here.add(projection)
+
+    def leave(self, projection: str) -> None:
+        """None of this process moves it any more: who waits must look elsewhere."""
+        if projection in self._here:
+            self._here.discard(projection)
+            self._reached.pop(projection, None)
+            self._troubles.pop(projection, None)
+            self._stopped.discard(projection)
+            self._distrusted.discard(projection)
+            self._wake(projection)
+
+    def is_here(self, projection: str) -> bool:
+        """Whether a runner of this process moves it."""
+        return projection in self._here
 
     def arrive(self, projection: str, position: int) -> None:
         """A projection has come to `position`: wake everybody who waited for no more than that."""
@@ -52,9 +71,7 @@ class Arrivals:
         self._stopped.add(projection)
         if distrust:
             self._distrusted.add(projection)
-        for _, _, future in self._waiting.pop(projection, []):
-            if not future.done():
-                future.set_result(None)
+        self._wake(projection)
 
     def note(self, projection: str, why: str) -> None:
         """A projection is held up for now; who waits goes on, and is told why if in vain."""
@@ -66,10 +83,9 @@ class Arrivals:
         self._troubles.clear()
         self._stopped.clear()
         self._distrusted.clear()
+        self._here.clear()
         for projection in list(self._waiting):
-            for _, _, future in self._waiting.pop(projection):
-                if not future.done():
-                    future.set_result(None)
+            self._wake(projection)
 
     def stopped(self, projection: str) -> bool:
         """Whether a projection will not move until somebody does something."""
@@ -106,6 +122,11 @@ class Arrivals:
             timer.cancel()
             self._forget(projection, entry)
         return self.reached(projection) >= position
+
+    def _wake(self, projection: str) -> None:
+        for _, _, future in self._waiting.pop(projection, []):
+            if not future.done():
+                future.set_result(None)
 
     def _forget(self, projection: str, entry: Any) -> None:
         waiting = self._waiting.get(projection)

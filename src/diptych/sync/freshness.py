@@ -19,15 +19,11 @@ _POLL_S = (0.002, 0.05)
 class Waiting:
     """See queries.ask.Freshness.
 
-    `here` names the projections whose runner is in this process, `refreshing` the materialized
-    views: they are not waited for, they are refreshed.
+    `refreshing` are the materialized views: they are not waited for, they are refreshed.
     """
 
-    def __init__(
-        self, arrivals: Arrivals, here: set[str], refreshing: Mapping[str, Refreshing]
-    ) -> None:
+    def __init__(self, arrivals: Arrivals, refreshing: Mapping[str, Refreshing]) -> None:
         self._arrivals = arrivals
-        self._here = here
         self._refreshing = refreshing
 
     async def wait(self, source: Source, position: int, within_s: float) -> bool:
@@ -35,9 +31,12 @@ class Waiting:
         name = source.plan.name
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
-        if name in self._here and not await self._arrivals.wait(name, position, within_s):
-            # Another process may have moved it, unless it stands in a history that is gone.
-            return not self._arrivals.distrusted(name) and await self._reached(source, position)
+        here = self._arrivals.is_here(name)
+        if here and not await self._arrivals.wait(name, position, within_s):
+            if self._arrivals.distrusted(name):
+                return False  # it stands in a history that is gone
+            if self._arrivals.is_here(name):
+                return await self._reached(source, position)  # another process may have moved it
         # The store has the last word: another process may run this projection, or have reset it.
         if name in self._refreshing and not await self._reached(source, position):
             await self._refresh(name, deadline - loop.time())
@@ -67,6 +66,6 @@ class Waiting:
         name = source.plan.name
         if name in self._refreshing:
             return self._arrivals.trouble(name) or "its refresh takes longer than that"
-        if name not in self._here:
+        if not self._arrivals.is_here(name):
             return "it does not run in this process; is the process that runs it alive?"
         return self._arrivals.trouble(name) or f"it has come to {self._arrivals.reached(name)}"

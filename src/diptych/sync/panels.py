@@ -12,8 +12,9 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
 from diptych.sync.hinge import Hinge
 from diptych.sync.inline import InlineProjections
+from diptych.sync.member import Member
 from diptych.sync.refreshing import Refreshing
-from diptych.sync.runner import Member, Runner, changed
+from diptych.sync.runner import Runner, changed
 from diptych.sync.status import Mode, ProjectionStatus, State
 
 __all__ = ["Panels"]
@@ -24,8 +25,8 @@ _log = logging.getLogger("diptych")
 class Panels:
     """Keeps the right panel in step with the left one: one runner per read store.
 
-    `here` names the projections that a runner of this process moves, `left_out` the inline ones
-    that cannot take part, and why: no command must be accepted then.
+    `left_out` names the inline ones that cannot take part, and why: no command must be accepted
+    then.
     """
 
     def __init__(
@@ -34,7 +35,6 @@ class Panels:
         kept: Sequence[tuple[Plan, ReadStore]],
         inline: set[str],
     ) -> None:
-        self.here: set[str] = set()
         self._hinge = hinge
         self._kept = kept
         self._inline = inline
@@ -67,7 +67,6 @@ class Panels:
             for store, plans in self._by_store(later):
                 runner = self._runner(store, plans)
                 self._runners.append(runner)
-                self.here.update(plan.name for plan in plans)
                 self._tasks.append(
                     asyncio.create_task(runner.run(), name=f"projections of {store!r}")
                 )
@@ -88,7 +87,6 @@ class Panels:
             await one.finish()
         self._tasks.clear()
         self._runners.clear()
-        self.here.clear()
         self._hinge.arrivals.forget()
         for store, _ in self._by_store(self._kept):
             await store.close()
@@ -168,7 +166,7 @@ class Panels:
         return "inline" if plan.name in self._inline else "async"
 
     def _state(self, plan: Plan, member: Member | None, lag: int, fingerprint: str) -> State:
-        if fingerprint not in ("", plan.table.fingerprint):
+        if plan.table.made_otherwise(fingerprint):
             return "changed"
         if plan.name in self._inline:
             return "inline"
@@ -181,7 +179,7 @@ class Panels:
         return "catching up" if lag else "live"
 
     def _why(self, plan: Plan, fingerprint: str) -> str:
-        if fingerprint not in ("", plan.table.fingerprint):
+        if plan.table.made_otherwise(fingerprint):
             return changed(plan)
         return self._hinge.arrivals.trouble(plan.name)
 

@@ -12,7 +12,9 @@ from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Row
 from diptych.testing.difference import differences, indented
+from diptych.testing.other_process import unsteady_elsewhere
 from diptych.testing.recording import bare, check_stored, envelopes_of
+from diptych.testing.steadiness import unsteady_rows
 
 __all__ = ["FoldScenario", "Folded"]
 
@@ -32,8 +34,8 @@ class FoldScenario:
 
 
 class Folded:
-    """What a projection made of events. Next: `then`, `then_includes`, `then_no_row`, or `when`
-    more events have happened.
+    """What a projection made of events. Next: `then`, `then_includes`, `then_no_row`,
+    `then_steady`, or `when` more events have happened.
 
     Folding has checked what no test should have to say: the rows are the same whichever way the
     events are cut into batches, and the same a second time; each row stands under its own key and
@@ -97,6 +99,24 @@ class Folded:
         """There are no rows at all."""
         return self.then()
 
+    def then_steady(self) -> Folded:
+        """The rows stay what they are whatever happens to those who fold them.
+
+        That is: after restarts at each checkpoint and deliveries that come twice, in a rebuild from
+        nothing, when events of different keys change places, and (where the projection can be
+        loaded there) in another process. `diptych.testing.properties` asks this of many histories.
+        """
+        wrong = unsteady_rows(self._plan, self._events, self._rows)
+        wrong = wrong or unsteady_elsewhere(self._plan, self._events)
+        if wrong:
+            self._complain(*wrong)
+        return self
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """The rows by their keys."""
+        return self._rows
+
     # -- folding as a runner would ---------------------------------------------------------------
 
     def _fold(self, sizes: Sequence[int]) -> dict[str, Any]:
@@ -121,10 +141,11 @@ class Folded:
                 f"in its field {self._key}",
                 [],
             )
-        data = msgspec.json.encode(row.value)
+        data = b""
         try:
+            data = msgspec.json.encode(row.value)
             lost = differences(row.value, self._store(data))
-        except msgspec.ValidationError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             lost = [str(error)]
         if lost:
             self._complain(f"makes a row that does not survive being stored: {row.value!r}", lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from diptych.messages.envelope import Envelope, Metadata
 from diptych.messages.kinds import identity_of
 from diptych.testing.difference import differences
 
-__all__ = ["Recorded", "bare", "check_stored", "envelopes_of", "recorded"]
+__all__ = ["Recorded", "bare", "check_stored", "codec_of", "envelopes_of", "recorded"]
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,18 +88,24 @@ def envelopes_of(events: Sequence[Any]) -> list[Envelope]:
     return made
 
 
+@functools.lru_cache(maxsize=512)
+def codec_of(cls: type) -> Codec:
+    """The codec of a message class; looking at a class takes longer than encoding its messages."""
+    return Codec(cls, identity_of(cls).name)
+
+
 def check_stored(message: Any) -> bytes:
     """The JSON of a message, having checked that it can be stored and comes back equal.
 
     Raises AssertionError that names the field.
     """
-    cls = type(message)
-    name = identity_of(cls).name
-    codec = Codec(cls, name)
+    codec = codec_of(type(message))
     data = codec.encode(message)
     lost = differences(message, codec.decode(data))
     if lost:
         raise AssertionError(
-            "\n".join([f"{name} does not survive being stored.", "", *(f"  {one}" for one in lost)])
+            "\n".join(
+                [f"{codec.name} does not survive being stored.", "", *(f"  {one}" for one in lost)]
+            )
         )
     return data

@@ -11,7 +11,9 @@ from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Statement
 from diptych.testing.difference import differences, indented
+from diptych.testing.other_process import unsteady_elsewhere
 from diptych.testing.recording import bare, check_stored, envelopes_of
+from diptych.testing.steadiness import unsteady_statements
 
 __all__ = ["Stated", "StatementScenario"]
 
@@ -29,7 +31,7 @@ class StatementScenario:
 
 class Stated:
     """What a SqlProjection made of events. Next: `then` (statements), `then_rows` (what they
-    leave in its tables), or `when` more events have happened.
+    leave in its tables), `then_steady`, or `when` more events have happened.
 
     Taking the events has checked that they give the same statements a second time and one by one,
     and that the statements run, in an SQLite database in memory with the projection's schema.
@@ -73,6 +75,20 @@ class Stated:
         wrong = differences(list(rows), found, at="row")
         if wrong:
             self._fail([repr(row) for row in rows], wrong)
+        return self
+
+    def then_steady(self) -> Stated:
+        """The tables stay what they are whatever happens to those who run the statements.
+
+        That is: after restarts at each checkpoint, having run statements that were never committed;
+        whenever and wherever they run (no statement asks the database for the time or for chance),
+        and (where the projection can be loaded there) in another process. What other orders of the
+        events give is not looked at: own SQL may add up over all of them.
+        """
+        wrong = unsteady_statements(self._plan, self._events)
+        wrong = wrong or unsteady_elsewhere(self._plan, self._events)
+        if wrong:
+            self._complain(*wrong)
         return self
 
     def _make(self, *, one_by_one: bool = False) -> list[Statement]:

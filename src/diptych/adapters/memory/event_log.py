@@ -28,6 +28,7 @@ from diptych.events.log import (
     StoredEvent,
     StreamAppend,
 )
+from diptych.events.obstacle import Obstacle
 from diptych.events.run_through import run_through
 
 __all__ = ["MemoryEventLog"]
@@ -69,6 +70,10 @@ class MemoryEventLog:
         self._open = False
         self._forget_everything()
         self._wake_those_who_wait()
+
+    async def held_up_by(self) -> Obstacle | None:
+        """Nothing: an append in memory waits for nobody."""
+        return None
 
     def when_in_doubt(self, forget: Callable[[], None]) -> None:
         """Never: what is in memory is there, or all of it is gone."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from diptych.adapters.memory.rows import NO_SQL, Rows
+from diptych.adapters.memory.standing import Standing
 from diptych.adapters.memory.transaction import Undo
 from diptych.errors import ConfigurationError, StoreUnavailable
 from diptych.queries.read_store import (
@@ -14,10 +15,15 @@ from diptych.queries.read_store import (
     CheckpointInfo,
     Filter,
     Find,
+    Generation,
+    LeaseSwap,
     Loaded,
+    Parked,
+    Role,
     Row,
     TableSpec,
 )
+from diptych.queries.standings import generation_of
 
 __all__ = ["MemoryReadStore"]
 
@@ -30,6 +36,7 @@ class MemoryReadStore:
 
     def __init__(self) -> None:
         self._projections: dict[str, Rows] = {}
+        self._standings: dict[str, Standing] = {}
         self._open = False
 
     @property
@@ -60,18 +67,22 @@ class MemoryReadStore:
                 self._projections[table.name].describe(table)
             else:
                 self._projections[table.name] = Rows(table)
+                head, _, _ = table.name.rpartition("__")
+                first = not head or generation_of(head, table.name) is None
+                self._standings[table.name] = Standing("served" if first else "building")
 
     async def close(self) -> None:
         """Forget everything. Calling again does nothing."""
         self._open = False
         self._projections.clear()
+        self._standings.clear()
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """The rows of these keys, and the checkpoint."""
         return self._rows(projection).load(keys)
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        """Write the changes, all or none. Raises CheckpointMoved."""
+        """Write the changes, all or none. Raises CheckpointMoved, LeaseLost."""
         undo = Undo()
         try:
             await self.within(undo).apply(changes)
@@ -95,13 +106,60 @@ class MemoryReadStore:
 
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """Where a projection stands."""
-        rows = self._rows(projection)
-        return CheckpointInfo(rows.checkpoint, rows.made_for)
+        return self._checkpoint(projection)
+
+    async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
+        """Where several projections stand."""
+        return {projection: self._checkpoint(projection) for projection in projections}
 
     async def reset(self, table: TableSpec) -> None:
         """Forget rows and checkpoint of a projection."""
-        self._refuse_when_closed()
+        self._rows(table.name)
         self._projections[table.name] = Rows(table)
+        self._standings[table.name].reset()
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """Replace leases that are as expected."""
+        return [self._swap(swap) for swap in swaps]
+
+    async def parked(
+        self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[Parked]:
+        """What is parked or skipped, by position and then key."""
+        self._rows(projection)
+        return self._standings[projection].parked(keys, limit)
+
+    async def generations(self, projection: str) -> list[Generation]:
+        """The generations of a projection, by number."""
+        self._refuse_when_closed()
+        found = [
+            (number, Generation(name, self._standings[name].role, rows.checkpoint, rows.made_for))
+            for name, rows in self._projections.items()
+            if (number := generation_of(projection, name)) is not None
+        ]
+        return [generation for _, generation in sorted(found)]
+
+    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+        """Give generations new roles, if they have the roles expected."""
+        self._refuse_when_closed()
+        for name, role in before.items():
+            if name not in self._standings or self._standings[name].role != role:
+                return False
+        if not all(name in self._standings for name in after):
+            return False
+        for name, role in after.items():
+            self._standings[name].role = role
+        return True
+
+    async def drop(self, table: TableSpec) -> None:
+        """Remove a generation with all that is kept beside it."""
+        self._refuse_when_closed()
+        self._projections.pop(table.name, None)
+        self._standings.pop(table.name, None)
+
+    async def held_up_by(self) -> str:
+        """Nothing: memory waits for nobody."""
+        return ""
 
     async def refresh(self, view: str) -> int:
         """Raises ConfigurationError: memory has no views."""
@@ -121,7 +179,19 @@ class MemoryReadStore:
                 "the memory store can only join the transaction of a MemoryEventLog, not of "
                 f"{type(handle).__name__}. Keep log and read models in the same database."
             )
-        return MemoryInlineRows(self._rows, handle)
+        return MemoryInlineRows(self._rows, self._standings, handle)
+
+    def _checkpoint(self, projection: str) -> CheckpointInfo:
+        rows, standing = self._rows(projection), self._standings[projection]
+        return CheckpointInfo(rows.checkpoint, rows.made_for, standing.lease, standing.parks)
+
+    def _swap(self, swap: LeaseSwap) -> bool:
+        self._rows(swap.projection)
+        standing = self._standings[swap.projection]
+        if standing.lease != swap.before:
+            return False
+        standing.lease = swap.after
+        return True
 
     def _rows(self, projection: str) -> Rows:
         self._refuse_when_closed()
@@ -141,16 +211,19 @@ class MemoryReadStore:
 class MemoryInlineRows:
     """A MemoryReadStore whose writes are taken back when the append they belong to fails."""
 
-    __slots__ = ("_rows", "_undo")
+    __slots__ = ("_rows", "_standings", "_undo")
 
-    def __init__(self, rows: Callable[[str], Rows], undo: Undo) -> None:
+    def __init__(
+        self, rows: Callable[[str], Rows], standings: Mapping[str, Standing], undo: Undo
+    ) -> None:
         self._rows = rows
+        self._standings = standings
         self._undo = undo
 
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """As MemoryReadStore.checkpoint."""
-        rows = self._rows(projection)
-        return CheckpointInfo(rows.checkpoint, rows.made_for)
+        rows, standing = self._rows(projection), self._standings[projection]
+        return CheckpointInfo(rows.checkpoint, rows.made_for, standing.lease, standing.parks)
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As MemoryReadStore.load."""
@@ -159,4 +232,7 @@ class MemoryInlineRows:
     async def apply(self, changes: Sequence[Change]) -> None:
         """As MemoryReadStore.apply, kept only if the append succeeds."""
         for change in changes:
-            self._rows(change.projection).apply(change, self._undo)
+            rows, standing = self._rows(change.projection), self._standings[change.projection]
+            standing.check(change)
+            rows.apply(change, self._undo)
+            standing.apply(change, self._undo)

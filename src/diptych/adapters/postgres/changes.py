@@ -9,28 +9,32 @@ from operator import attrgetter
 import asyncpg
 
 from diptych.adapters.postgres.own_sql import run_many
-from diptych.adapters.postgres.projections import Prepared, moved
+from diptych.adapters.postgres.parked_entries import write_parked
+from diptych.adapters.postgres.projections import Prepared, gone, lost, moved
 from diptych.adapters.postgres.row_table import Arrays, RowTable
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import StoreError
+from diptych.queries.read_store import Change
 
-__all__ = ["fits_one_statement", "write_changes", "write_fenced"]
+__all__ = ["fits_one_statement", "raise_unless_fit", "write_changes", "write_fenced"]
 
 
 def fits_one_statement(changes: Sequence[Prepared]) -> bool:
     """Whether nothing but rows of one projection is to be written.
 
     Deletions need a statement of their own: one that waited at the fence would not see the rows
-    that came while it waited.
+    that came while it waited. So does what is parked, which is rare.
     """
     if len(changes) != 1:
         return False
     change, _, _, arrays = changes[0]
-    return arrays is not None and not change.deleted and not change.statements
+    more = change.deleted or change.statements or change.parked or change.unparked
+    return arrays is not None and not more
 
 
 async def write_fenced(connection: asyncpg.Connection, prepared: Prepared) -> bool:
-    """Write what fits one statement, in a transaction of its own; False: the checkpoint has moved.
+    """Write what fits one statement, in a transaction of its own; False: it may not be written,
+    since the checkpoint has moved or the lease was lost.
 
     Raises driver errors, and StoreError naming the row that cannot be kept.
     """
@@ -39,20 +43,37 @@ async def write_fenced(connection: asyncpg.Connection, prepared: Prepared) -> bo
     assert arrays is not None  # noqa: S101
     try:
         stood = await connection.fetch(
-            table.fenced_upsert, change.after, change.upto, fingerprint, *arrays
+            table.fenced_upsert, change.after, change.upto, fingerprint, change.epoch, *arrays
         )
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise table.refused(change.rows) or error from error
+    except asyncpg.UndefinedTableError as error:
+        raise gone(table.name, table.schema) from error
     return bool(stood)
+
+
+async def raise_unless_fit(connection: asyncpg.Connection, schema: str, change: Change) -> None:
+    """Raise for a change that may not be written: LeaseLost, or else CheckpointMoved.
+
+    Returns where it may be by now: somebody has put the checkpoint back meanwhile (a reset).
+    """
+    found = await connection.fetch(sql("select_checkpoints", schema), [change.projection])
+    if not found:
+        raise gone(change.projection, schema)
+    if change.epoch not in {None, found[0]["epoch"]}:
+        raise lost(change, found[0]["epoch"])
+    if found[0]["position"] != change.after:
+        raise moved(change, found[0]["position"])
 
 
 async def write_changes(
     connection: asyncpg.Connection, schema: str, changes: Sequence[Prepared]
 ) -> None:
-    """Write rows, deletions, statements and checkpoints in the transaction of `connection`.
+    """Write rows, deletions, statements, what is parked and checkpoints in the transaction of
+    `connection`.
 
-    Raises CheckpointMoved unless each change begins where its projection stands, driver errors,
-    and StoreError naming what cannot be written.
+    Raises LeaseLost and CheckpointMoved unless each change has the epoch of its lease and begins
+    where its projection stands, driver errors, and StoreError naming what cannot be written.
     """
     await _move_checkpoints(connection, schema, changes)
     for change, table, _, arrays in changes:
@@ -64,6 +85,8 @@ async def write_changes(
             await run_many(
                 connection, change.projection, statement, [each.parameters for each in group]
             )
+        if change.parked or change.unparked:
+            await write_parked(connection, schema, change)
 
 
 async def _write_rows(
@@ -74,25 +97,33 @@ async def _write_rows(
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         said: StoreError | None = table.refused(rows)  # type: ignore[arg-type]
         raise said or error from error
+    except asyncpg.UndefinedTableError as error:
+        raise gone(table.name, table.schema) from error
 
 
 async def _move_checkpoints(
     connection: asyncpg.Connection, schema: str, changes: Sequence[Prepared]
 ) -> None:
-    """Check and move all checkpoints, under their locks; raise CheckpointMoved for the first."""
+    """Check and move all checkpoints, under their locks; raise for the first that may not."""
     first = {each.change.projection: each.change for each in reversed(changes)}
     last = {each.change.projection: each.change.upto for each in changes}
     made_for = {each.change.projection: each.fingerprint for each in changes}
     names = sorted(first)
-    stands = dict(
-        await connection.fetch(
-            sql("move_checkpoints", schema),
-            names,
-            [first[name].after for name in names],
-            [last[name] for name in names],
-            [made_for[name] for name in names],
-        )
+    found = await connection.fetch(
+        sql("move_checkpoints", schema),
+        names,
+        [first[name].after for name in names],
+        [last[name] for name in names],
+        [made_for[name] for name in names],
     )
+    stands = {name: (position, epoch) for name, position, epoch in found}
+    for change in (each.change for each in changes):
+        if change.projection not in stands:
+            raise gone(change.projection, schema)
+        _, epoch = stands[change.projection]
+        if change.epoch not in {None, epoch}:
+            raise lost(change, epoch)
     for name in names:
-        if stands.get(name, 0) != first[name].after or name not in stands:
-            raise moved(first[name], stands.get(name, 0))
+        position, _ = stands[name]
+        if position != first[name].after:
+            raise moved(first[name], position)

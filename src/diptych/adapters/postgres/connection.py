@@ -7,7 +7,13 @@ import asyncpg
 from diptych.adapters.postgres.statements import quoted
 from diptych.adapters.postgres.url import Location
 
-__all__ = ["connect_keyed", "connect_listening", "connect_reading", "connect_writing"]
+__all__ = [
+    "connect_keyed",
+    "connect_listening",
+    "connect_reading",
+    "connect_writing",
+    "writing_name",
+]
 
 
 async def connect_reading(location: Location) -> asyncpg.Connection:
@@ -49,7 +55,7 @@ async def _connect(location: Location, purpose: str, **settings: str) -> asyncpg
         location.dsn,
         timeout=location.timeout_s,
         server_settings={
-            "application_name": f"diptych {location.schema} {purpose}"[:63],
+            "application_name": _name(location, purpose),
             # What is made is made in the schema; what the application had before is found, too.
             "search_path": f"{quoted(location.schema)}, {location.search_path}",
             "default_transaction_isolation": "read committed",
@@ -59,3 +65,12 @@ async def _connect(location: Location, purpose: str, **settings: str) -> asyncpg
             **settings,
         },
     )
+
+
+def writing_name(location: Location) -> str:
+    """How the server knows the connections of `connect_writing`."""
+    return _name(location, "writing")
+
+
+def _name(location: Location, purpose: str) -> str:
+    return f"diptych {location.schema} {purpose}"[:63]

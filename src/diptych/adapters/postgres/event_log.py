@@ -13,6 +13,7 @@ from diptych.adapters.postgres.head import HeadWatch
 from diptych.adapters.postgres.jobs import AppendJob
 from diptych.adapters.postgres.looking_ahead import look_ahead
 from diptych.adapters.postgres.migrations import channel_of, make_log_tables
+from diptych.adapters.postgres.obstacles import what_holds_up_appends
 from diptych.adapters.postgres.reader import LogReader
 from diptych.adapters.postgres.statements import sql
 from diptych.adapters.postgres.url import locate
@@ -20,6 +21,7 @@ from diptych.environment import Environment
 from diptych.errors import ConfigurationError, StoreUnavailable
 from diptych.events.condition import EventFilter
 from diptych.events.log import Append, Appended, CommandRecord, Participant, Snapshot, StoredEvent
+from diptych.events.obstacle import Obstacle
 
 __all__ = ["PostgresEventLog"]
 
@@ -102,6 +104,10 @@ class PostgresEventLog:
         else:
             await self._watch.close()
         await database.release()
+
+    async def held_up_by(self) -> Obstacle | None:
+        """The database session that keeps appends waiting, by number, program and what it does."""
+        return await what_holds_up_appends(self._opened())
 
     def when_in_doubt(self, forget: Callable[[], None]) -> None:
         """Call `forget` each time the connection that writes is made anew."""
@@ -190,11 +196,12 @@ class PostgresEventLog:
             _refuse_twice_named(append)
         return AppendJob(append, self._participants)
 
-    def _opened(self) -> None:
+    def _opened(self) -> PostgresDatabase:
         if self._database is None:
             raise StoreUnavailable(
                 f"the log in {self._location.place} is not open: call `await log.open()` first."
             )
+        return self._database
 
 
 def _commits(waits: str, fsync: str) -> str:

@@ -10,6 +10,7 @@ import asyncpg
 
 from diptych.adapters.postgres.changes import write_changes
 from diptych.adapters.postgres.projections import Projections
+from diptych.adapters.postgres.read_standings import standing
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import ConfigurationError
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded
@@ -54,7 +55,7 @@ class PostgresInlineRows:
         self._projections.known(projection)
         await self._check_database()
         found = await self._connection.fetch(sql("lock_checkpoint", self._schema), projection)
-        return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
+        return standing(*found[0]) if found else CheckpointInfo(0, "")
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As PostgresReadStore.load, seeing what this transaction wrote."""

@@ -9,10 +9,11 @@ from diptych.adapters.postgres.row_column import LONGEST_NAME
 from diptych.adapters.postgres.row_table import Arrays, RowTable
 from diptych.adapters.postgres.statements import quoted
 from diptych.adapters.postgres.views import ViewTable
-from diptych.errors import CheckpointMoved, ConfigurationError
-from diptych.queries.read_store import Change, TableSpec
+from diptych.errors import CheckpointMoved, ConfigurationError, LeaseLost, StoreError
+from diptych.queries.read_store import Change, Role, TableSpec
+from diptych.queries.standings import generation_of
 
-__all__ = ["Known", "Prepared", "Projections", "described"]
+__all__ = ["Known", "Prepared", "Projections", "born", "described", "gone", "lost", "moved"]
 
 RESERVED = frozenset(
     {
@@ -22,6 +23,7 @@ RESERVED = frozenset(
         "events",
         "events_readable",
         "log",
+        "parked",
         "read_store",
         "snapshots",
     }
@@ -56,13 +58,30 @@ def described(schema: str, spec: TableSpec) -> Known:
         if len(name.encode()) > LONGEST_NAME or "\0" in name or not name:
             raise ConfigurationError(
                 f"a projection cannot be called, or keep a table, {name!r}: PostgreSQL takes names "
-                f"of 1 to {LONGEST_NAME} bytes. Choose another one."
+                f"of 1 to {LONGEST_NAME} bytes{_with_number(name)}. Choose another one."
             )
     if spec.shape is None:
         return Known(spec, None)
     if spec.view is None:
         return Known(spec, RowTable(schema, spec, spec.shape))
     return Known(spec, ViewTable(schema, spec, spec.shape, spec.view))
+
+
+def born(name: str) -> Role:
+    """The role of a generation at its first opening."""
+    return "building" if _number(name) else "served"
+
+
+def _number(name: str) -> int:
+    """Which generation of its projection a name means."""
+    head = name.rpartition("__")[0]
+    return (generation_of(head, name) or 0) if head else 0
+
+
+def _with_number(name: str) -> str:
+    if not _number(name):
+        return ""
+    return ", and its rows are being made anew beside those that are served, with a number behind"
 
 
 class Projections:
@@ -76,6 +95,10 @@ class Projections:
     def add(self, known: Known) -> None:
         """Know a projection from now on, as it is now."""
         self._known[known.spec.name] = known
+
+    def forget(self, name: str) -> None:
+        """Know a projection no more."""
+        self._known.pop(name, None)
 
     def known(self, name: str) -> Known:
         """A projection. Raises ConfigurationError when the store was not opened for it."""
@@ -125,4 +148,23 @@ def moved(change: Change, actual: int) -> CheckpointMoved:
         projection=change.projection,
         expected=change.after,
         actual=actual,
+    )
+
+
+def lost(change: Change, actual: int) -> LeaseLost:
+    """What to say of a change that was made under another lease."""
+    return LeaseLost(
+        f"the lease of the projection {change.projection!r} was lost: it is at epoch {actual} now, "
+        f"the change at {change.epoch}. Nothing was written; another process moves it.",
+        projection=change.projection,
+        epoch=change.epoch,
+        actual=actual,
+    )
+
+
+def gone(projection: str, schema: str) -> StoreError:
+    """What to say when rows that this store was opened for are not there any more."""
+    return StoreError(
+        f"the rows {projection!r} in schema {schema} are gone: another process has dropped "
+        "them. Open the store again to make them anew."
     )

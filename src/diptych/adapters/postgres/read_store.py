@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
+import asyncpg
 import msgspec
 
-from diptych.adapters.postgres.changes import fits_one_statement, write_changes, write_fenced
+from diptych.adapters.postgres.changes import (
+    fits_one_statement,
+    raise_unless_fit,
+    write_changes,
+    write_fenced,
+)
 from diptych.adapters.postgres.database import PostgresDatabase
 from diptych.adapters.postgres.errors import is_lost, unknown
 from diptych.adapters.postgres.finding import count_sql, find_sql, has_long_words
 from diptych.adapters.postgres.growth import Growth
 from diptych.adapters.postgres.inline_rows import PostgresInlineRows, check_own_transaction
 from diptych.adapters.postgres.own_sql import select
-from diptych.adapters.postgres.projections import Prepared, Projections, described, moved
+from diptych.adapters.postgres.projections import Prepared, Projections, described, gone
+from diptych.adapters.postgres.read_standings import PostgresStandings
 from diptych.adapters.postgres.read_tables import (
+    drop_tables,
     look_at_tables,
     make_store,
     make_tables,
@@ -26,7 +35,7 @@ from diptych.adapters.postgres.read_tables import (
 from diptych.adapters.postgres.row_shape import columns_in, unfit_because
 from diptych.adapters.postgres.row_table import RowTable
 from diptych.adapters.postgres.schema_turn import schema_turn
-from diptych.adapters.postgres.statements import quoted, sql
+from diptych.adapters.postgres.statements import quoted
 from diptych.adapters.postgres.url import Location, locate
 from diptych.adapters.postgres.views import ViewTable, refresh_view
 from diptych.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -34,7 +43,6 @@ from diptych.queries.matching import check_fields, matches
 from diptych.queries.read_store import (
     Capability,
     Change,
-    CheckpointInfo,
     Filter,
     Find,
     Loaded,
@@ -47,7 +55,7 @@ __all__ = ["PostgresReadStore"]
 Fetch = Callable[..., Awaitable[list[Any]]]
 
 
-class PostgresReadStore:
+class PostgresReadStore(PostgresStandings):
     """A ReadStore in one schema, alone or beside a log; it can do everything a read store can.
 
     >>> store = PostgresReadStore("postgresql://localhost/shop?schema=shop")
@@ -120,7 +128,7 @@ class PostgresReadStore:
         return table.loaded(await fetch(table.load, table.possible(keys)))
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        """Write the changes, all or none. Raises CheckpointMoved."""
+        """Write the changes, all or none. Raises CheckpointMoved and LeaseLost."""
         database = self._opened()
         for change in changes:
             if self._projections.known(change.projection).table is not None:
@@ -174,23 +182,27 @@ class PostgresReadStore:
             await connection.execute("ROLLBACK")
         return rows
 
-    async def checkpoint(self, projection: str) -> CheckpointInfo:
-        """Where a projection stands."""
-        database, (spec, table) = self._opened(), self._projections.known(projection)
-        if isinstance(table, ViewTable) and table.view.kept != "materialized":
-            head = (await database.fetch(sql("select_head", self._schema)))[0][0]
-            return CheckpointInfo(head, spec.fingerprint)
-        found = await database.fetch(sql("select_checkpoint", self._schema), projection)
-        return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
-
     async def reset(self, table: TableSpec) -> None:
-        """Forget rows and checkpoint of a projection, and make its tables anew for `table`."""
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
         now = described(self._schema, table)
         before = self._projections.known(table.name)
+        patience_s = self._location.timeout_s
         async with self._opened().writing() as connection, schema_turn(connection, self._schema):
-            await reset_tables(connection, self._schema, before, now)
+            await reset_tables(connection, self._schema, before, now, patience_s)
         self._growth.forget(table.name)
         self._projections.add(now)
+
+    async def drop(self, table: TableSpec) -> None:
+        """Remove the rows of a generation with all that is kept beside them.
+
+        Raises StoreError when something of somebody else's depends on them.
+        """
+        known = described(self._schema, table)
+        patience_s = self._location.timeout_s
+        async with self._opened().writing() as connection, schema_turn(connection, self._schema):
+            await drop_tables(connection, self._schema, known, patience_s)
+        self._growth.forget(table.name)
+        self._projections.forget(table.name)
 
     async def refresh(self, view: str) -> int:
         """Compute a materialized view anew, while others read it (REFRESH ... CONCURRENTLY).
@@ -223,19 +235,17 @@ class PostgresReadStore:
     async def _write_at_once(self, database: PostgresDatabase, prepared: Prepared) -> None:
         try:
             async with database.writing() as connection:
-                written = await write_fenced(connection, prepared)
+                while not await write_fenced(connection, prepared):
+                    await raise_unless_fit(connection, self._schema, prepared.change)
         except StoreUnavailable as error:
             if error.__cause__ is not None and is_lost(error.__cause__):
                 raise unknown(error.__cause__, self._location.place, None) from error
             raise
-        if not written:
-            stands = await self.checkpoint(prepared.change.projection)
-            raise moved(prepared.change, stands.position)
 
     async def _reading(self, projection: str) -> tuple[Fetch, RowTable]:
         """How to read the rows of a projection: by key only, or by any plan where it is a view."""
         database, table = self._opened(), await self._row_table(projection)
-        return (database.select if table.computed else database.fetch), table
+        return (database.select if table.computed else partial(_fetch, database, table)), table
 
     async def _row_table(self, projection: str) -> RowTable:
         """The table of a projection, with rows that fit. Raises StoreError if they do not."""
@@ -254,6 +264,17 @@ class PostgresReadStore:
                 "store.open(...)` first."
             )
         return self._database
+
+
+async def _fetch(
+    database: PostgresDatabase, table: RowTable, statement: str, *parameters: Any
+) -> list[Any]:
+    try:
+        return await database.fetch(statement, *parameters)
+    except StoreError as error:
+        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
+            raise gone(table.name, table.schema) from error
+        raise
 
 
 async def _analyse(database: PostgresDatabase, table: RowTable) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from diptych.adapters.postgres.projections import Known
+from diptych.adapters.postgres.projections import Known, born
+from diptych.adapters.postgres.row_locks import lock_rows
 from diptych.adapters.postgres.row_shape import (
     bring_to_shape,
     columns_in,
@@ -20,31 +21,46 @@ from diptych.adapters.postgres.views import ViewTable, drop_view, make_view
 from diptych.errors import ConfigurationError, SchemaTooNew, StoreError, StoreUnavailable
 from diptych.queries.read_store import TableSpec
 
-__all__ = ["SCHEMA_VERSION", "look_at_tables", "make_store", "make_tables", "reset_tables"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "drop_tables",
+    "look_at_tables",
+    "make_store",
+    "make_tables",
+    "reset_tables",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_OWN = ("read_store", "checkpoints", "parked")
 _DROP = {"v": "VIEW", "m": "MATERIALIZED VIEW", "S": "SEQUENCE", "i": "INDEX", "f": "FOREIGN TABLE"}
 
 
 async def make_store(connection: asyncpg.Connection, schema: str) -> str:
-    """Make diptych's own tables for read models; answers their identity.
+    """Make diptych's own tables for read models, or bring them up to date; answers their identity.
 
     Raises SchemaTooNew, ConfigurationError, driver errors.
     """
-    taken = await relations(connection, schema, ("read_store", "checkpoints"))
+    taken = await relations(connection, schema, _OWN)
     if "read_store" not in taken:
-        if taken:
-            raise ConfigurationError(
-                f"the schema {schema} has a table 'checkpoints' that is not diptych's. Give read "
-                "models a schema of their own: ?schema=..."
-            )
-        await connection.execute(sql("create_read_store", schema))
-        await connection.execute(sql("create_checkpoints", schema))
+        _refuse_taken(schema, taken)
+        for name in _OWN:
+            await connection.execute(sql(f"create_{name}", schema))
         await connection.execute(sql("insert_read_store", schema), SCHEMA_VERSION)
         identity = literal(f"read models {await connection.fetchval('SELECT gen_random_uuid()')}")
         table = f"{quoted(schema)}.read_store"
         await connection.execute(f"COMMENT ON TABLE {table} IS {identity}")
-    found = await connection.fetchval(sql("select_read_store", schema))
+    elif await _version(connection, schema) == 1:
+        _refuse_taken(schema, taken.keys() - {"read_store", "checkpoints"})
+        await connection.execute(sql("alter_checkpoints", schema))
+        await connection.execute(sql("create_parked", schema))
+        await connection.execute(sql("update_read_store", schema), SCHEMA_VERSION)
+    made: str = await connection.fetchval(sql("select_identity", schema))
+    return made
+
+
+async def _version(connection: asyncpg.Connection, schema: str) -> int:
+    """The schema version that there is. Raises SchemaTooNew for one that we do not know."""
+    found: int = await connection.fetchval(sql("select_read_store", schema))
     if found > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"the schema {schema} has read models of schema version {found}, and this diptych "
@@ -52,8 +68,15 @@ async def make_store(connection: asyncpg.Connection, schema: str) -> str:
             found=found,
             known=SCHEMA_VERSION,
         )
-    made: str = await connection.fetchval(sql("select_identity", schema))
-    return made
+    return found
+
+
+def _refuse_taken(schema: str, names: Collection[str]) -> None:
+    if names:
+        raise ConfigurationError(
+            f"the schema {schema} has a table {min(names)!r} that is not diptych's. Give read "
+            "models a schema of their own: ?schema=..."
+        )
 
 
 async def look_at_tables(
@@ -61,9 +84,9 @@ async def look_at_tables(
 ) -> str:
     """See that a replica has what its primary made; answers its identity, as make_store.
 
-    Raises StoreUnavailable when it has not come so far yet.
+    Raises StoreUnavailable when it has not come so far yet, SchemaTooNew.
     """
-    wanted = {"read_store", "checkpoints"}
+    wanted = set(_OWN)
     wanted |= {name for spec, _ in projections for name in _tables_of(spec)}
     missing = wanted - set(await relations(connection, schema, tuple(wanted)))
     if missing:
@@ -71,6 +94,7 @@ async def look_at_tables(
             f"the replica has not replayed {', '.join(sorted(missing))} of schema {schema} yet: it "
             "is behind, or a replica of another database."
         )
+    await _version(connection, schema)
     made: str = await connection.fetchval(sql("select_identity", schema))
     return made
 
@@ -87,35 +111,59 @@ async def make_tables(
         else:
             await drop_view(connection, schema, spec.name)
             await _make_row_table(connection, table)
-        await connection.execute(sql("insert_checkpoint", schema), spec.name)
+        await connection.execute(sql("insert_checkpoint", schema), spec.name, born(spec.name))
 
 
 async def reset_tables(
-    connection: asyncpg.Connection, schema: str, before: Known, now: Known
+    connection: asyncpg.Connection, schema: str, before: Known, now: Known, patience_s: float
 ) -> None:
     """Empty the tables of a projection, make them anew where they have another shape, and forget
-    its checkpoint.
+    its checkpoint and what is parked.
 
     A table that has its shape already is only emptied: views on it and grants stay.
     """
-    await connection.execute(sql("reset_checkpoint", schema), now.spec.name)
-    await drop_view(connection, schema, now.spec.name)
+    name = now.spec.name
+    tables = tuple(dict.fromkeys((*_tables_of(before.spec), *_tables_of(now.spec))))
+    await lock_rows(connection, schema, name, tables, patience_s)
+    await connection.execute(sql("reset_checkpoint", schema), name)
+    await connection.execute(sql("reset_parked", schema), name, False)
+    await connection.execute(sql("update_parks", schema), name)
+    await drop_view(connection, schema, name)
     if now.table is None or before.table is None or not await _emptied(connection, now.table):
-        names = dict.fromkeys((*_tables_of(before.spec), *_tables_of(now.spec)))
-        await _drop(connection, schema, tuple(names))
+        await _drop(connection, schema, tables)
     await make_tables(connection, schema, [now])
+
+
+async def drop_tables(
+    connection: asyncpg.Connection, schema: str, known: Known, patience_s: float
+) -> None:
+    """Drop the tables of a projection with its checkpoint, its lease and what is parked."""
+    spec, table = known
+    tables = _tables_of(spec)
+    await lock_rows(connection, schema, spec.name, tables, patience_s)
+    await connection.execute(sql("delete_checkpoint", schema), spec.name)
+    await connection.execute(sql("reset_parked", schema), spec.name, True)
+    await drop_view(connection, schema, spec.name)
+    if table is not None and not await _is_row_table(connection, table):
+        return  # it was never made, or is somebody else's
+    await _drop(connection, schema, tables)
 
 
 async def _make_row_table(connection: asyncpg.Connection, table: RowTable) -> None:
     kind = (await relations(connection, table.schema, (table.name,))).get(table.name)
     if kind is None:
         await create_row_table(connection, table)
-    elif kind != "r" or "_position" not in await columns_in(connection, table):
+    elif not await _is_row_table(connection, table):
         raise ConfigurationError(
             f"a projection cannot be called {table.name!r}: the schema {table.schema} has a table "
             "of that name, which holds something else. Choose another name, or another schema."
         )
     table.unfit = await bring_to_shape(connection, table)
+
+
+async def _is_row_table(connection: asyncpg.Connection, table: RowTable) -> bool:
+    kind = (await relations(connection, table.schema, (table.name,))).get(table.name)
+    return kind == "r" and "_position" in await columns_in(connection, table)
 
 
 async def _emptied(connection: asyncpg.Connection, table: RowTable) -> bool:
@@ -162,6 +210,6 @@ async def _drop(connection: asyncpg.Connection, schema: str, names: Sequence[str
             )
         except asyncpg.DependentObjectsStillExistError as error:
             raise StoreError(
-                f"the table {name!r} of schema {schema} cannot be made anew: {error}. "
+                f"the table {name!r} of schema {schema} cannot be dropped: {error}. "
                 f"{error.detail or ''} Drop what depends on it, and make it again afterwards."
             ) from error

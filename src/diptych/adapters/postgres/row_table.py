@@ -148,16 +148,19 @@ class RowTable:
         )
 
     def _fenced_upsert(self) -> str:
-        """Move the checkpoint and write rows in one statement: $1 after, $2 upto, $3 fingerprint.
+        """Move the checkpoint and write rows in one statement: $1 after, $2 upto, $3 fingerprint,
+        $4 epoch or null.
 
-        Gives a row if the checkpoint stood at $1; otherwise it writes nothing.
+        Gives a row if the checkpoint stood at $1 and the lease at $4; otherwise it writes nothing.
+        Where it has to wait for the checkpoint, it looks at both again afterwards.
         """
         checkpoints = f"{quoted(self.schema)}.checkpoints"
         return (
             f"WITH moved AS (UPDATE {checkpoints} AS c SET position = $2::bigint, fingerprint = "  # noqa: S608
             "CASE WHEN c.position = 0 THEN $3::text ELSE c.fingerprint END "
-            f"WHERE c.projection = {literal(self.name)} AND c.position = $1::bigint RETURNING 1), "
-            f"written AS ({self._upsert(4, 'WHERE EXISTS (SELECT FROM moved)')}) "
+            f"WHERE c.projection = {literal(self.name)} AND c.position = $1::bigint "
+            "AND c.epoch = coalesce($4::bigint, c.epoch) RETURNING 1), "
+            f"written AS ({self._upsert(5, 'WHERE EXISTS (SELECT FROM moved)')}) "
             "SELECT FROM moved"
         )
 

@@ -1,4 +1,4 @@
-"""Changes of projections, checked against their checkpoints and written."""
+"""Changes of projections, checked against their checkpoints and leases, and written."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import apsw
 import msgspec
 
+from diptych.adapters.sqlite.parking import Parking
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.statements import ChunkedInsert, all_rows, sql
-from diptych.errors import CheckpointMoved, StoreError
+from diptych.errors import CheckpointMoved, LeaseLost, StoreError
 from diptych.queries.read_store import Change
 
 __all__ = ["Prepared", "check_changes", "native", "write_changes"]
@@ -31,23 +32,31 @@ class Prepared(NamedTuple):
     table: RowTable | None
     fingerprint: str
     rows: list[Any]
+    parking: Parking | None = None
 
     @property
     def size(self) -> int:
         """How many rows it writes, roughly."""
-        return len(self.rows) // 3 + len(self.change.deleted) + 4 * len(self.change.statements) + 1
+        change = self.change
+        size = len(self.rows) // 3 + len(change.deleted) + 4 * len(change.statements) + 1
+        return size + 2 * (len(change.parked) + len(change.unparked)) if self.parking else size
 
 
 def check_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> None:
-    """Raise CheckpointMoved unless each change begins where its projection stands.
+    """Raise LeaseLost unless each change is made under the present lease (if it says under which),
+    and CheckpointMoved unless it begins where its projection stands.
 
     Under the write lock: what is checked here still holds when the changes are written.
     """
     names = msgspec.json.encode([prepared.change.projection for prepared in changes]).decode()
-    stands: dict[str, int] = dict(all_rows(connection, sql("select_checkpoints"), (names,)))
+    found = all_rows(connection, sql("select_checkpoints"), (names,))
+    stands: dict[str, tuple[int, int]] = {name: (at, epoch) for name, at, epoch in found}
     for prepared in changes:
-        name, after, upto, *_ = prepared.change
-        actual = stands.get(name, 0)
+        change = prepared.change
+        name, after = change.projection, change.after
+        actual, epoch = stands.get(name, (0, 0))
+        if change.epoch is not None and change.epoch != epoch:
+            raise _lost(name, change.epoch, epoch)
         if after != actual:
             raise CheckpointMoved(
                 f"the projection {name!r} stands at {actual}, not at {after}: another runner "
@@ -56,21 +65,33 @@ def check_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> N
                 expected=after,
                 actual=actual,
             )
-        stands[name] = upto
+        stands[name] = change.upto, epoch
 
 
 def write_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> None:
-    """Write rows, deletions, statements and checkpoints."""
+    """Write rows, deletions, statements, what is parked and checkpoints."""
     checkpoints: dict[str, tuple[str, int, str]] = {}
-    for change, table, fingerprint, rows in changes:
+    for change, table, fingerprint, rows, parking in changes:
         if table is not None:
             table.write(connection, rows)
             table.delete(connection, change.deleted)
         for statement, parameters in change.statements:
             _run(connection, change.projection, statement, parameters)
+        if parking is not None:
+            parking.write(connection)
         checkpoints[change.projection] = (change.projection, change.upto, fingerprint)
     values = [value for checkpoint in checkpoints.values() for value in checkpoint]
     _CHECKPOINTS.run(connection.cursor(), values)
+
+
+def _lost(projection: str, epoch: int, actual: int) -> LeaseLost:
+    return LeaseLost(
+        f"the lease of the projection {projection!r} was lost: it is at epoch {actual}, and the "
+        f"change was made at {epoch}. Nothing was written. Somebody else may move it now.",
+        projection=projection,
+        epoch=epoch,
+        actual=actual,
+    )
 
 
 def _run(

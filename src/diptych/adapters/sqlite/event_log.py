@@ -20,6 +20,7 @@ from diptych.environment import Environment
 from diptych.errors import ConfigurationError, StoreUnavailable
 from diptych.events.condition import EventFilter
 from diptych.events.log import Append, Appended, CommandRecord, Participant, Snapshot, StoredEvent
+from diptych.events.obstacle import Obstacle
 
 __all__ = ["SqliteEventLog"]
 
@@ -96,6 +97,10 @@ class SqliteEventLog:
         if database is not None:
             database.unwatch(self._watch)
             await database.release()
+
+    async def held_up_by(self) -> Obstacle | None:
+        """Not known: SQLite does not tell who holds the lock of a file."""
+        return None
 
     def when_in_doubt(self, forget: Callable[[], None]) -> None:
         """Never: a file has no replica that could take its place while it is open."""

@@ -8,6 +8,7 @@ import apsw
 
 from diptych.adapters.sqlite.changes import check_changes, write_changes
 from diptych.adapters.sqlite.projections import Projections
+from diptych.adapters.sqlite.standing import info
 from diptych.adapters.sqlite.statements import all_rows, sql
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded
 
@@ -27,7 +28,7 @@ class SqliteInlineRows:
         """As SqliteReadStore.checkpoint."""
         self._projections.known(projection)
         found = all_rows(self._connection, sql("select_checkpoint"), (projection,))
-        return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
+        return info(found[0]) if found else CheckpointInfo(0, "")
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As SqliteReadStore.load, seeing what this transaction wrote."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from diptych.adapters.sqlite.changes import Prepared
+from diptych.adapters.sqlite.parking import Parking
 from diptych.adapters.sqlite.read_tables import RESERVED
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.views import view_table
@@ -48,6 +49,10 @@ class Projections:
         """Know a projection from now on, as it is now."""
         self._known[known.spec.name] = known
 
+    def forget(self, name: str) -> None:
+        """Know a projection no more."""
+        self._known.pop(name, None)
+
     def known(self, name: str) -> Known:
         """A projection. Raises ConfigurationError when the store was not opened for it."""
         try:
@@ -76,5 +81,8 @@ class Projections:
             if change.rows or change.deleted:
                 table = self.row_table(change.projection)
             rows = table.encoded(change.rows) if table is not None else []
-            prepared.append(Prepared(change, table, spec.fingerprint, rows))
+            parking = None
+            if change.parked or change.unparked:
+                parking = Parking.of(change.projection, change.parked, change.unparked)
+            prepared.append(Prepared(change, table, spec.fingerprint, rows, parking))
         return prepared

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import apsw
+import msgspec
 
 from diptych.adapters.sqlite.changes import check_changes, native, write_changes
 from diptych.adapters.sqlite.database import SqliteDatabase
 from diptych.adapters.sqlite.finding import count_sql, find_sql
 from diptych.adapters.sqlite.inline_rows import SqliteInlineRows
+from diptych.adapters.sqlite.parking import entries, parked_sql
 from diptych.adapters.sqlite.projections import Known, Projections, described
 from diptych.adapters.sqlite.read_tables import (
     drop_tables,
@@ -24,6 +26,15 @@ from diptych.adapters.sqlite.read_tables import (
     make_store,
 )
 from diptych.adapters.sqlite.row_table import RowTable
+from diptych.adapters.sqlite.standing import (
+    begin_again,
+    forget,
+    give_standing,
+    info,
+    ordered_generations,
+    swap_leases,
+    switch_roles,
+)
 from diptych.adapters.sqlite.statements import all_rows, sql
 from diptych.adapters.sqlite.transaction import check_own_transaction
 from diptych.adapters.sqlite.url import Location, locate
@@ -36,7 +47,11 @@ from diptych.queries.read_store import (
     CheckpointInfo,
     Filter,
     Find,
+    Generation,
+    LeaseSwap,
     Loaded,
+    Parked,
+    Role,
     Row,
     TableSpec,
     ViewSpec,
@@ -44,6 +59,7 @@ from diptych.queries.read_store import (
 
 __all__ = ["SqliteReadStore"]
 
+_HELD_UP_S = 1.0
 _MANY_KEYS = 1000
 """More keys than this are loaded in a thread; these take about 2 ms."""
 
@@ -111,7 +127,7 @@ class SqliteReadStore:
         return table.loaded(await read(table.load, table.load_parameters(keys)))
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        """Write the changes, all or none. Raises CheckpointMoved."""
+        """Write the changes, all or none. Raises CheckpointMoved, LeaseLost."""
         database = self._opened()
         if not changes:
             return
@@ -152,15 +168,77 @@ class SqliteReadStore:
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """Where a projection stands."""
         database, known = self._opened(), self._projections.known(projection)
-        view = known.spec.view
-        if view is not None and view.kept != "materialized":
+        if _shows_the_log(known.spec):
             head = (await database.reader.small(sql("select_head"), ()))[0][0]
             return CheckpointInfo(head, known.spec.fingerprint)
         found = await database.reader.small(sql("select_checkpoint"), (projection,))
-        return CheckpointInfo._make(found[0]) if found else CheckpointInfo(0, "")
+        return info(found[0]) if found else CheckpointInfo(0, "")
+
+    async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
+        """Where several projections stand, read in one go."""
+        database = self._opened()
+        found = {name: CheckpointInfo(0, "") for name in projections}
+        views = [name for name in found if _shows_the_log(self._projections.known(name).spec)]
+        names = msgspec.json.encode(list(found)).decode()
+        rows = await database.reader.small(sql("select_standings"), (names,))
+        found.update((name, info(row)) for name, *row in rows)
+        for name in views:
+            found[name] = await self.checkpoint(name)
+        return found
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """Replace leases; True for each that was as expected."""
+        database = self._opened()
+        for swap in swaps:
+            self._projections.known(swap.projection)
+        return await database.write(partial(swap_leases, tuple(swaps)), size=len(swaps))
+
+    async def parked(
+        self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[Parked]:
+        """What is parked or skipped, by position and then key; of some keys only, if given."""
+        database, _ = self._opened(), self._projections.known(projection)
+        statement, parameters = parked_sql(projection, keys, limit)
+        found = await database.reader.any_size(
+            statement, lambda it: all_rows(it, statement, parameters)
+        )
+        return entries(found)
+
+    async def generations(self, projection: str) -> list[Generation]:
+        """The generations that are in the file, by number, whoever opened them."""
+        read = self._opened().reader.small
+        return ordered_generations(projection, await read(sql("select_generations"), (projection,)))
+
+    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+        """Give generations the roles `after`, if they have the roles `before`."""
+        switch = partial(switch_roles, dict(before), dict(after))
+        return await self._opened().write(switch, size=len(after))
+
+    async def drop(self, table: TableSpec) -> None:
+        """Remove a generation's rows with all that is kept beside them. Not there: nothing.
+
+        The file's writer is busy for as long as that takes. Raises ConfigurationError for a name
+        that is taken.
+        """
+        described(table)
+        await self._opened().write(partial(_drop, table))
+        self._projections.forget(table.name)
+
+    async def held_up_by(self) -> str:
+        """That somebody else has held the file's lock for a second or more while a write waits.
+
+        SQLite does not tell who it is.
+        """
+        seconds = self._opened().writer.waits_s
+        if seconds < _HELD_UP_S:
+            return ""
+        return (
+            f"another process has held the write lock of {self._location.path} for {seconds:.0f} s "
+            "(a shell with an open transaction, a backup)"
+        )
 
     async def reset(self, table: TableSpec) -> None:
-        """Forget rows and checkpoint of a projection, and make its tables anew for `table`."""
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
         now = described(table)
         before = self._projections.known(table.name).spec
         await self._opened().write(partial(_remake_tables, self._location.path, before, now))
@@ -223,6 +301,7 @@ class _ScratchStore(SqliteReadStore):
 
 def _make_tables(path: str, projections: Sequence[Known], connection: apsw.Connection) -> None:
     make_store(connection, path)
+    give_standing(connection, [spec.name for spec, _ in projections])
     for spec, table in projections:
         if table is None:
             make_own_tables(connection, spec)
@@ -247,7 +326,19 @@ def _remake_tables(path: str, before: TableSpec, now: Known, connection: apsw.Co
     for spec in (before, now.spec):
         drop_view(connection, spec.name)
         drop_tables(connection, spec)
+    begin_again(connection, before.name)
     _make_tables(path, [now], connection)
+
+
+def _drop(spec: TableSpec, connection: apsw.Connection) -> None:
+    drop_view(connection, spec.name)
+    drop_tables(connection, spec)
+    forget(connection, spec.name)
+
+
+def _shows_the_log(spec: TableSpec) -> bool:
+    """Whether it is a view that is never behind, so that nothing moves it."""
+    return spec.view is not None and spec.view.kept != "materialized"
 
 
 def _dicts(connection: apsw.Connection, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ __all__ = [
     "make_store",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESERVED = frozenset(
     {
         "checkpoints",
@@ -28,6 +28,8 @@ RESERVED = frozenset(
         "events",
         "events_readable",
         "log",
+        "parked",
+        "parked_by_key",
         "read_store",
         "snapshots",
         "streams",
@@ -36,9 +38,13 @@ RESERVED = frozenset(
 """Names that no projection may have: they are taken where log and read models share a file."""
 
 
+_PARKED = ("parked", "parked_by_key")
+_SHOWN = "SELECT json_extract(row, "
+
+
 def make_store(connection: apsw.Connection, path: str) -> None:
     """Make diptych's own tables for read models. Raises SchemaTooNew, ConfigurationError."""
-    names = msgspec.json.encode(("read_store", "checkpoints")).decode()
+    names = msgspec.json.encode(("read_store", "checkpoints", *_PARKED)).decode()
     taken = {name for (name,) in all_rows(connection, sql("select_tables"), (names,))}
     if "read_store" in taken:
         ((found,),) = all_rows(connection, sql("select_read_store"))
@@ -49,15 +55,31 @@ def make_store(connection: apsw.Connection, path: str) -> None:
                 found=found,
                 known=SCHEMA_VERSION,
             )
+        if found < SCHEMA_VERSION:
+            _refuse_strangers(path, taken & set(_PARKED))
+            _add_standings(connection)
         return
+    _refuse_strangers(path, taken)
+    for name in ("read_store", "checkpoints", *_PARKED):
+        connection.execute(sql(f"create_{name}"))
+    connection.execute(sql("insert_read_store"), (SCHEMA_VERSION,))
+
+
+def _add_standings(connection: apsw.Connection) -> None:
+    """From schema 1 to 2: leases, roles, and what is parked."""
+    for column in ("epoch", "terms", "role"):
+        connection.execute(sql(f"alter_checkpoints_{column}"))
+    for name in _PARKED:
+        connection.execute(sql(f"create_{name}"))
+    connection.execute(sql("update_read_store"), (SCHEMA_VERSION,))
+
+
+def _refuse_strangers(path: str, taken: set[str]) -> None:
     if taken:
         raise ConfigurationError(
-            f"{path} has a table 'checkpoints' that is not diptych's. Give read models a file of "
+            f"{path} has a table {min(taken)!r} that is not diptych's. Give read models a file of "
             "their own."
         )
-    connection.execute(sql("create_read_store"))
-    connection.execute(sql("create_checkpoints"))
-    connection.execute(sql("insert_read_store"), (SCHEMA_VERSION,))
 
 
 def make_row_table(connection: apsw.Connection, table: RowTable) -> None:
@@ -66,7 +88,7 @@ def make_row_table(connection: apsw.Connection, table: RowTable) -> None:
     Rows are kept: a new index, view or full-text index is made from them.
     """
     wanted = _objects(table)
-    existing = _existing(connection, table)
+    existing = _existing(connection, table.name)
     for name, (kind, statement) in existing.items():
         if kind != "table" and wanted.get(name) != statement:
             connection.execute(f"DROP {kind} {quoted(name)}")
@@ -75,7 +97,9 @@ def make_row_table(connection: apsw.Connection, table: RowTable) -> None:
         connection.execute(f"DROP TABLE {quoted(search)}")
     if table.name in existing and wanted[table.name] != existing[table.name][1]:
         _move_rows(connection, table, wanted)
-    present = {name: statement for name, (_, statement) in _existing(connection, table).items()}
+    present = {
+        name: statement for name, (_, statement) in _existing(connection, table.name).items()
+    }
     for name, statement in wanted.items():
         if present.get(name) != statement:
             connection.execute(statement)
@@ -99,19 +123,34 @@ def make_own_tables(connection: apsw.Connection, spec: TableSpec) -> None:
 
 
 def drop_tables(connection: apsw.Connection, spec: TableSpec) -> None:
-    """Drop a projection's tables with all that hangs on them, and forget its checkpoint."""
-    own = spec.tables if spec.shape is None else (f"{spec.name}_search", spec.name)
-    connection.execute(f"DROP VIEW IF EXISTS {quoted(spec.name + '_columns')}")
-    for name in own:
-        connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
-    connection.execute(sql("delete_checkpoint"), (spec.name,))
+    """Drop a projection's tables with all that hangs on them."""
+    if spec.shape is None:
+        for name in spec.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
+        return
+    existing = _existing(connection, spec.name)
+    # Indexes and triggers go with their table.
+    for name in (f"{spec.name}_columns", f"{spec.name}_search", spec.name):
+        if name in existing and existing[name][0] in {"view", "table"}:
+            connection.execute(f"DROP {existing[name][0]} {quoted(name)}")
 
 
-def _existing(connection: apsw.Connection, table: RowTable) -> dict[str, tuple[str, str]]:
-    names = (table.name, f"{table.name}_columns", f"{table.name}_search")
-    parameters = (msgspec.json.encode(names).decode(), table.name)
+def _existing(connection: apsw.Connection, projection: str) -> dict[str, tuple[str, str]]:
+    """Kind and CREATE statement of what a projection has, by name; nothing of its neighbours,
+    which may be called `<name>_search` or `<name>_columns` as well.
+    """
+    names = (projection, f"{projection}_columns", f"{projection}_search")
+    parameters = (msgspec.json.encode(names).decode(), projection)
     found = all_rows(connection, sql("select_objects"), parameters)
-    return {name: (kind, statement) for kind, name, statement in found}
+    begins = {
+        f"{projection}_columns": f"CREATE VIEW {quoted(f'{projection}_columns')} AS {_SHOWN}",
+        f"{projection}_search": "CREATE VIRTUAL TABLE ",
+    }
+    return {
+        name: (kind, statement)
+        for kind, name, statement in found
+        if statement.startswith(begins.get(name, ""))
+    }
 
 
 def _objects(table: RowTable) -> dict[str, str]:
@@ -176,7 +215,7 @@ def _fill_search(table: RowTable) -> str:
 def _move_rows(connection: apsw.Connection, table: RowTable, wanted: dict[str, str]) -> None:
     """Put the rows into a table of another kind, when search fields came or went."""
     name, before = quoted(table.name), quoted(f"{table.name}_before")
-    for other, (kind, _) in _existing(connection, table).items():
+    for other, (kind, _) in _existing(connection, table.name).items():
         if other != table.name:  # renaming would take them along
             connection.execute(f"DROP {kind} {quoted(other)}")
     connection.execute(f"ALTER TABLE {name} RENAME TO {before}")

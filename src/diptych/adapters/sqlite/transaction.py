@@ -55,6 +55,13 @@ class GroupCommit:
         self._connection = connection
         self._cursor = connection.cursor()
         self._path = path
+        self._waits_since: float | None = None
+
+    @property
+    def waits_s(self) -> float:
+        """For how long it has been waiting for somebody else's lock, at this moment."""
+        since = self._waits_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def commit(self, jobs: Sequence[Job], patience_s: float) -> Committed:
         """Commit what can be. Raises NotAtOnce, having done nothing, if there is no patience."""
@@ -81,20 +88,30 @@ class GroupCommit:
 
     def _begin(self, patience_s: float) -> None:
         self._roll_back()
-        until, pause = None, 0.0002
-        while True:
-            try:
-                self._cursor.execute("BEGIN IMMEDIATE")
-            except apsw.BusyError:
-                now = time.monotonic()
-                until = until or now + patience_s
-                if now >= until:
-                    raise
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            if patience_s == 0:
+                raise
+            self._wait_to_begin(patience_s)
+
+    def _wait_to_begin(self, patience_s: float) -> None:
+        self._waits_since = began = time.monotonic()
+        pause = 0.0002
+        try:
+            while True:
                 # SQLite's own busy handler would sleep up to 0.1 s at a time.
                 time.sleep(pause)
                 pause = min(pause * 1.5, 0.005)
-            else:
-                return
+                try:
+                    self._cursor.execute("BEGIN IMMEDIATE")
+                except apsw.BusyError:
+                    if time.monotonic() >= began + patience_s:
+                        raise
+                else:
+                    return
+        finally:
+            self._waits_since = None
 
     def _work(self, jobs: Sequence[Job]) -> tuple[list[Any], int | None]:
         appends = [job for job in jobs if isinstance(job, AppendJob)]

@@ -70,9 +70,11 @@ def refresh_view(connection: apsw.Connection, spec: TableSpec, view: ViewSpec) -
 
 def drop_view(connection: apsw.Connection, name: str) -> None:
     """Drop what `make_view` made, if it is there."""
-    for each in (_rows(name), name):
+    # Another view may be called `<name>_rows` as well.
+    ours = f"CREATE VIEW {quoted(_rows(name))} AS SELECT CAST(shown."
+    for each, begins in ((_rows(name), ours), (name, "")):
         found = all_rows(connection, sql("select_view"), (each,))
-        if found:
+        if found and found[0][0].startswith(begins):
             connection.execute(f"DROP VIEW {quoted(each)}")
 
 

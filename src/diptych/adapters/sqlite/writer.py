@@ -67,6 +67,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="diptych-sqlite", daemon=True)
         self._thread.start()
 
+    @property
+    def waits_s(self) -> float:
+        """For how long the next group has been waiting for another process's lock."""
+        return self._group_commit.waits_s
+
     async def commit(self, job: Job) -> Any:
         """Commit a job with its neighbours; its result, or raise what it failed with.
 

@@ -40,6 +40,6 @@ def test_every_sql_file_says_what_it_is_for(name):
     folder = files("diptych.adapters.sqlite") / "sql"
     text = (folder / f"{name}.sql").read_text("utf-8")
     assert text.startswith("-- ")
-    assert name.split("_")[0] in {"create", "insert", "select", "delete"}
+    assert name.split("_")[0] in {"alter", "create", "insert", "select", "update", "delete"}
     assert sql(name)
     assert "--" not in sql(name)

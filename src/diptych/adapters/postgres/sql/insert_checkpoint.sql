@@ -1,2 +1,2 @@
--- $1 projection. The row that its runners will lock; one that is there stays as it is.
-INSERT INTO :"schema".checkpoints (projection) VALUES ($1) ON CONFLICT DO NOTHING
+-- $1 projection, $2 role. The row that its runners will lock; one that is there stays as it is.
+INSERT INTO :"schema".checkpoints (projection, role) VALUES ($1, $2) ON CONFLICT DO NOTHING

@@ -1,8 +1,9 @@
 -- $1 projections, $2 where each has to stand, $3 where to, $4 fingerprints of their rows.
--- Gives where each stood, in the order of names; only those that stood at $2 are moved.
+-- Gives where each stood, and the epoch of its lease, in the order of names; only those that stood
+-- at $2 are moved. Whoever calls it takes everything back if one of them is not as it should be.
 -- Locks the rows, in the order of names, until the end of the transaction: the fence between runners.
 WITH stands AS MATERIALIZED (
-    SELECT c.projection, c.position, m.after, m.upto, m.fingerprint
+    SELECT c.projection, c.position, c.epoch, m.after, m.upto, m.fingerprint
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
         AS m (projection, after, upto, fingerprint)
     JOIN :"schema".checkpoints AS c USING (projection)
@@ -15,4 +16,4 @@ WITH stands AS MATERIALIZED (
     FROM stands AS s
     WHERE c.projection = s.projection AND s.position = s.after
 )
-SELECT projection, position FROM stands
+SELECT projection, position, epoch FROM stands

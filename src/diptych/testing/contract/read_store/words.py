@@ -11,7 +11,18 @@ from typing import Any
 import msgspec
 
 from diptych.queries.read_model import ReadModel, shape_of
-from diptych.queries.read_store import Change, Filter, Find, Operator, ReadStore, Row, TableSpec
+from diptych.queries.parked import Parked
+from diptych.queries.read_store import (
+    Change,
+    Filter,
+    Find,
+    Lease,
+    LeaseSwap,
+    Operator,
+    ReadStore,
+    Row,
+    TableSpec,
+)
 
 __all__ = [
     "ARTICLES",
@@ -26,6 +37,8 @@ __all__ = [
     "found",
     "keep",
     "moment",
+    "own",
+    "parked",
     "rows_of",
     "where",
 ]
@@ -134,3 +147,15 @@ async def found(
 ) -> list[str]:
     """Keys of the rows that a Find finds, in its order."""
     return [row.key for row in await store.find(projection, Find(filters, **more))]
+
+
+def parked(key: str, position: int, **more: Any) -> Parked:
+    """An event that is parked, or skipped, for a key."""
+    return Parked(key, position, f"Article-{key}", "ArticlePriced", **more)
+
+
+async def own(store: ReadStore, epoch: int, terms: str = "", projection: str = "articles") -> None:
+    """Take the lease of a projection, whoever has it."""
+    before = (await store.checkpoint(projection)).lease
+    swapped = await store.swap_leases([LeaseSwap(projection, before, Lease(epoch, terms))])
+    assert swapped == [True], f"nobody else wanted the lease, and the swap answered {swapped}"

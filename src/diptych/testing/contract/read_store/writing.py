@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from diptych.errors import CheckpointMoved
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded, ReadStore, Row
+from diptych.testing.contract.read_store.opening import StoreContract
 from diptych.testing.contract.read_store.words import (
     ARTICLES,
     NOTES,
@@ -20,38 +19,13 @@ from diptych.testing.contract.read_store.words import (
     fetch,
     keep,
 )
-from diptych.testing.contract.suite import Contract, losers, outcomes, refusal
+from diptych.testing.contract.suite import losers, outcomes, refusal
 
 __all__ = ["Writing"]
 
 
-class Writing(Contract):
+class Writing(StoreContract):
     """Tests of G1 (all or nothing), G2 (the fence), G3 (one moment) and G8 (durable)."""
-
-    async def reopen(self, store: ReadStore) -> ReadStore | None:
-        """Same data in a new object, as another process would see it; None for a volatile store.
-
-        The suite calls it after `store` was closed, and also while `store` is still in use.
-        """
-        raise NotImplementedError
-
-    @asynccontextmanager
-    async def another(self, store: ReadStore) -> AsyncIterator[ReadStore | None]:
-        """The store as another process sees it. None: the store says that it is volatile."""
-        other = await self.reopen(store)
-        assert (other is None) == store.volatile, (
-            f"`volatile` of the store is {store.volatile}, and reopen answered {other!r}: a store "
-            "that cannot be opened again has to say so, and one that can has to be opened"
-        )
-        if other is None:
-            yield None
-            return
-        async with self.apart(other) as apart:
-            await apart.open([ARTICLES, NOTES])
-            try:
-                yield apart
-            finally:
-                await apart.close()
 
     async def test_g1_a_change_keeps_all_its_parts(self, store: ReadStore) -> None:
         await store.apply([change(0, 3, Article("a"), Article("b"), Article("c"))])

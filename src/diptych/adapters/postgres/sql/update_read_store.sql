@@ -1,0 +1,2 @@
+-- $1 schema version
+UPDATE :"schema".read_store SET version = $1

@@ -1,0 +1,2 @@
+-- All of a projection. Parameters: projection. Locks: the file's write lock.
+DELETE FROM parked WHERE projection = ?

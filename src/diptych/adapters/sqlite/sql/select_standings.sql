@@ -1,0 +1,5 @@
+-- As select_checkpoint, for several. Parameters: JSON array of projections. No locks.
+SELECT
+    projection, position, fingerprint, epoch, terms,
+    EXISTS (SELECT 1 FROM parked WHERE parked.projection = checkpoints.projection)
+FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?))

@@ -1,0 +1,97 @@
+"""What is kept beside the rows of a projection: its checkpoint, its lease and its role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from diptych.adapters.sqlite.statements import all_rows, sql
+from diptych.queries.standings import (
+    CheckpointInfo,
+    Generation,
+    Lease,
+    LeaseSwap,
+    Role,
+    generation_of,
+)
+
+__all__ = [
+    "begin_again",
+    "forget",
+    "give_standing",
+    "info",
+    "ordered_generations",
+    "swap_leases",
+    "switch_roles",
+]
+
+
+def give_standing(connection: apsw.Connection, names: Sequence[str]) -> None:
+    """See that projections have their row, so that their leases can be swapped.
+
+    One statement for all, which writes nothing when all have it.
+    """
+    born = msgspec.json.encode([(name, _role_at_birth(name)) for name in names]).decode()
+    connection.execute(sql("insert_standings"), (born,))
+
+
+def info(row: Sequence[Any]) -> CheckpointInfo:
+    """What a row of select_checkpoint means."""
+    position, fingerprint, epoch, terms, parks = row
+    return CheckpointInfo(position, fingerprint, Lease(epoch, terms), bool(parks))
+
+
+def swap_leases(swaps: Sequence[LeaseSwap], connection: apsw.Connection) -> list[bool]:
+    """Replace each lease that is as expected."""
+    return [_swap(connection, swap) for swap in swaps]
+
+
+def switch_roles(
+    before: Mapping[str, Role], after: Mapping[str, Role], connection: apsw.Connection
+) -> bool:
+    """Give all their new roles, if all are there and have the roles expected."""
+    names = msgspec.json.encode([*before, *after]).decode()
+    roles: dict[str, str] = dict(all_rows(connection, sql("select_roles"), (names,)))
+    expected = all(roles.get(name) == role for name, role in before.items())
+    if not expected or not all(name in roles for name in after):
+        return False
+    for name, role in after.items():
+        connection.execute(sql("update_role"), (role, name))
+    return True
+
+
+def ordered_generations(projection: str, rows: Sequence[Any]) -> list[Generation]:
+    """What select_generations gave, by number, without what only looks like a generation."""
+    found = [
+        (number, Generation._make(row))
+        for row in rows
+        if (number := generation_of(projection, row[0])) is not None
+    ]
+    return [generation for _, generation in sorted(found)]
+
+
+def begin_again(connection: apsw.Connection, name: str) -> None:
+    """Forget the checkpoint and what waits; lease, role and what was skipped stay."""
+    connection.execute(sql("update_checkpoint_back"), (name,))
+    connection.execute(sql("delete_parked_unless_skipped"), (name,))
+
+
+def forget(connection: apsw.Connection, name: str) -> None:
+    """Forget everything."""
+    connection.execute(sql("delete_checkpoint"), (name,))
+    connection.execute(sql("delete_parked"), (name,))
+
+
+def _swap(connection: apsw.Connection, swap: LeaseSwap) -> bool:
+    parameters = (*swap.after, swap.projection, *swap.before)
+    connection.execute(sql("update_lease"), parameters)
+    return connection.changes() == 1
+
+
+def _role_at_birth(name: str) -> Role:
+    head, _, _ = name.rpartition("__")
+    numbered = head and generation_of(head, name) is not None
+    return "building" if numbered else "served"

@@ -1,0 +1,250 @@
+"""Leases with fences: of several processes, one moves a projection, and a stopped one does no harm.
+
+Safety never rests on time. Whoever moves a projection writes with the epoch of its lease, and the
+store refuses an older epoch (ReadStore G11): a process that was stopped, and goes on after another
+has taken over, changes nothing. Time only decides when to take over: who wants the lease writes a
+question into it, and its holder answers. A holder that leaves a question unanswered for
+`ANSWER_WITHIN_S`, on the clock of the one who asked, is given up. No clocks are compared, and as
+long as nobody asks, nothing is written.
+
+A holder whose process has certainly ended on this machine is not asked. One that closes lets go.
+A holder that is asked by one with fewer leases gives it one, until they are about even.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from diptych.environment import Environment
+from diptych.errors import LeaseLost, StoreError
+from diptych.queries.standings import CheckpointInfo, Lease, LeaseSwap, Standings
+from diptych.sync.terms import Terms, read_terms, write_terms
+
+__all__ = ["ANSWER_WITHIN_S", "TEND_EVERY_S", "Leases", "held"]
+
+TEND_EVERY_S = 0.2
+"""How often leases are looked at: to take what is free, and to answer."""
+
+ASK_EVERY_S = 0.4
+"""How long an answer is believed."""
+
+ANSWER_WITHIN_S = 0.9
+"""How long a holder may leave a question unanswered. A take-over from a process that was stopped,
+or killed on another machine, takes at most this, ASK_EVERY_S, and TEND_EVERY_S twice: 1.7 s."""
+
+LET_GO_WITHIN_S = 1.0
+"""How long closing waits for a store that does not answer; the lease is then taken, not given."""
+
+CAREFUL_FOR = 25_000
+"""How many events after a crash are looked at as what may have caused it: the largest batch."""
+
+
+class Leases:
+    """The leases of some projections of one store, as one of those who want them sees them.
+
+    With `shares` False none is taken but by `seize`: that is for somebody who mends something by
+    hand, and `why` is shown to those who wait.
+    """
+
+    def __init__(
+        self,
+        store: Standings,
+        projections: Sequence[str],
+        environment: Environment,
+        *,
+        shares: bool = True,
+        why: str = "",
+    ) -> None:
+        self.owner = f"{environment.process}/{environment.new_id()[-6:]}"
+        self.held: dict[str, int] = {}
+        self.terms: dict[str, Terms] = {}
+        self._seen: dict[str, Lease] = {}
+        self._store = store
+        self._projections = tuple(projections)
+        self._environment = environment
+        self._shares = shares
+        self._why = why
+        self._asked: dict[str, tuple[str, float]] = {}
+        self._given: Counter[str] = Counter()
+        self._confirmed_s = environment.monotonic_s()
+        self._turn = asyncio.Lock()
+
+    async def keep(self, seen: Callable[[Mapping[str, CheckpointInfo]], None]) -> None:
+        """Tend for ever, telling `seen` what was found; a store that fails is asked again."""
+        while True:
+            try:
+                seen(await self.tend())
+            except StoreError:
+                # Who cannot confirm its lease stops before anybody could rightly take it over.
+                if self._environment.monotonic_s() - self._confirmed_s > ANSWER_WITHIN_S:
+                    self.held.clear()
+                    seen({})
+            await self._environment.sleep(TEND_EVERY_S)
+
+    async def tend(self) -> dict[str, CheckpointInfo]:
+        """Look once: take what is free, ask, answer, give; what was found before that.
+
+        Afterwards `held` has the epochs of what is held. Raises StoreError.
+        """
+        async with self._turn:
+            started = self._environment.monotonic_s()
+            found = await self._store.checkpoints(self._projections)
+            swaps: list[LeaseSwap] = []
+            self._given.clear()
+            for name, info in found.items():
+                self._look(name, info.lease)
+                after = self._wanted(name, info)
+                if after is not None:
+                    swaps.append(LeaseSwap(name, info.lease, after))
+            await self._swap(swaps)
+            self._confirmed_s = started
+            return found
+
+    async def seize(self) -> None:
+        """Take all of them, whoever holds them: a runner stands aside until they are let go.
+
+        Raises StoreError.
+        """
+        async with self._turn:
+            for name in self._projections:
+                while name not in self.held:
+                    self._look(name, (await self._store.checkpoint(name)).lease)
+                    epoch, terms = self._seen[name].epoch, self.terms[name]
+                    await self._swap([LeaseSwap(name, self._seen[name], self._taken(epoch, terms))])
+
+    async def note(self, projection: str, **facts: int) -> None:
+        """Write facts into the terms of a lease that is held. Raises LeaseLost, StoreError."""
+        async with self._turn:
+            while projection in self.held:
+                lease = self._seen[projection]
+                terms = msgspec.structs.replace(read_terms(lease), **facts)
+                after = write_terms(lease.epoch, terms)
+                if await self._swap([LeaseSwap(projection, lease, after)]):
+                    return
+                self._look(projection, (await self._store.checkpoint(projection)).lease)
+        raise LeaseLost(
+            f"the lease of {projection} was lost to {self.holder(projection) or 'nobody'}.",
+            projection=projection,
+            epoch=None,
+            actual=self._seen[projection].epoch if projection in self._seen else None,
+        )
+
+    async def release(self) -> None:
+        """Let go of everything that is held. Raises StoreError."""
+        async with self._turn:
+            for name in list(self.held):
+                while name in self.held:
+                    lease = self._seen[name]
+                    free = msgspec.structs.replace(
+                        read_terms(lease), owner="", why="", crashes=0, suspect=0, trying=0, tried=0
+                    )
+                    if not await self._swap(
+                        [LeaseSwap(name, lease, write_terms(lease.epoch + 1, free))]
+                    ):
+                        self._look(name, (await self._store.checkpoint(name)).lease)
+
+    def holder(self, projection: str) -> str:
+        """Who held it when it was last looked at; '' for nobody."""
+        return self.terms.get(projection, Terms()).owner
+
+    async def _swap(self, swaps: Sequence[LeaseSwap]) -> int:
+        """Swap, and remember what has become so; how many did."""
+        if not swaps:
+            return 0
+        done = await self._store.swap_leases(swaps)
+        for swap, swapped in zip(swaps, done, strict=True):
+            if swapped:
+                self._look(swap.projection, swap.after)
+        return sum(done)
+
+    def _look(self, projection: str, lease: Lease) -> None:
+        terms = read_terms(lease)
+        self._seen[projection], self.terms[projection] = lease, terms
+        if terms.owner == self.owner:
+            self.held[projection] = lease.epoch
+        else:
+            self.held.pop(projection, None)
+
+    def _wanted(self, projection: str, info: CheckpointInfo) -> Lease | None:
+        """What the lease should become; None: what it is."""
+        epoch, terms = info.lease.epoch, self.terms[projection]
+        if terms.owner == self.owner:
+            return self._answered(projection, epoch, terms)
+        if not self._shares:
+            return None
+        if not terms.owner:
+            return self._taken(epoch, terms)
+        waited_s = self._waited_s(projection, terms.asked)
+        gone = self._environment.is_gone(terms.owner.rpartition("/")[0])
+        if gone or (terms.asked != terms.answered and waited_s > ANSWER_WITHIN_S):
+            return self._taken(epoch, _after_a_crash(terms, info.position))
+        if not terms.asked or (terms.asked == terms.answered and waited_s > ASK_EVERY_S):
+            question = f"{self.owner}?{self._environment.new_id()[-6:]}"
+            asking = msgspec.structs.replace(terms, asked=question, owns=len(self.held))
+            return write_terms(epoch, asking)
+        return None
+
+    def _taken(self, epoch: int, terms: Terms) -> Lease:
+        mine = msgspec.structs.replace(
+            terms, owner=self.owner, why=self._why, asked="", answered="", owns=0
+        )
+        return write_terms(epoch + 1, mine)
+
+    def _answered(self, projection: str, epoch: int, terms: Terms) -> Lease | None:
+        if terms.asked == terms.answered:
+            return None
+        asker = terms.asked.rpartition("?")[0]
+        if self._shares and len(self.held) - terms.owns - self._given[asker] > 1:
+            self._given[asker] += 1
+            del self.held[projection]
+            given = msgspec.structs.replace(terms, owner=asker, asked="", answered="", owns=0)
+            return write_terms(epoch + 1, given)
+        return write_terms(epoch, msgspec.structs.replace(terms, answered=terms.asked))
+
+    def _waited_s(self, projection: str, question: str) -> float:
+        """For how long a question (of anybody) has stood there, on our own clock."""
+        now = self._environment.monotonic_s()
+        known, since = self._asked.get(projection, ("", now))
+        if known != question:
+            since = now
+        self._asked[projection] = (question, since)
+        return now - since
+
+
+def _after_a_crash(terms: Terms, position: int) -> Terms:
+    """The terms after a holder has ended without letting go."""
+    again = position < terms.suspect
+    return msgspec.structs.replace(
+        terms,
+        crashes=terms.crashes + 1 if again else 1,
+        suspect=terms.suspect if again else position + CAREFUL_FOR,
+        tried=terms.tried + 1 if position < terms.trying else 0,
+    )
+
+
+@asynccontextmanager
+async def held(
+    store: Standings, projection: str, environment: Environment, why: str
+) -> AsyncIterator[int]:
+    """Hold the lease of a projection while something is done to it by hand; gives the epoch.
+
+    It is taken from whoever has it, who stands aside meanwhile and goes on afterwards. Write with
+    the epoch: where somebody else takes the lease, that raises LeaseLost and changes nothing.
+    """
+    leases = Leases(store, [projection], environment, shares=False, why=why)
+    await leases.seize()
+    epoch = leases.held[projection]
+    keeping = asyncio.create_task(leases.keep(lambda _: None), name=f"lease of {projection}")
+    try:
+        yield epoch
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(LET_GO_WITHIN_S):
+                await leases.release()
