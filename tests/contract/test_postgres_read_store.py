@@ -7,6 +7,7 @@ import pytest
 from diptych.testing.contract.event_log.inline import InlineContract, Pair
 from diptych.testing.contract.read_store import ReadStoreContract
 from diptych.testing.contract.read_store.viewing import ViewContract, Viewed
+from diptych.testing.contract.standings import StandingsContract
 
 pytest.importorskip("asyncpg", reason="needs postgres: asyncpg is not installed")
 
@@ -17,6 +18,18 @@ from diptych.adapters.postgres.read_store import PostgresReadStore
 
 
 class TestPostgresReadStore(ReadStoreContract):
+    @pytest.fixture(autouse=True)
+    def address(self, postgres_url):
+        self.url = postgres_url
+
+    async def make_store(self):
+        return PostgresReadStore(self.url)
+
+    async def reopen(self, store):
+        return PostgresReadStore(self.url)
+
+
+class TestPostgresStandings(StandingsContract):
     @pytest.fixture(autouse=True)
     def address(self, postgres_url):
         self.url = postgres_url

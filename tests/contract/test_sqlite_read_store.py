@@ -9,9 +9,18 @@ from diptych.adapters.sqlite.read_store import SqliteReadStore
 from diptych.testing.contract.event_log.inline import InlineContract, Pair
 from diptych.testing.contract.read_store import ReadStoreContract
 from diptych.testing.contract.read_store.viewing import ViewContract, Viewed
+from diptych.testing.contract.standings import StandingsContract
 
 
 class TestSqliteReadStore(ReadStoreContract):
+    async def make_store(self):
+        return SqliteReadStore(self.folder / "rows.db")
+
+    async def reopen(self, store):
+        return SqliteReadStore(self.folder / "rows.db")
+
+
+class TestSqliteStandings(StandingsContract):
     async def make_store(self):
         return SqliteReadStore(self.folder / "rows.db")
 

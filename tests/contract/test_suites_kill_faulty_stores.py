@@ -15,16 +15,18 @@ from diptych.testing.contract.event_log import EventLogContract
 from diptych.testing.contract.event_log.inline import InlineContract, Pair
 from diptych.testing.contract.faulty import (
     FAULTY_LOGS,
+    FAULTY_STANDINGS,
     FAULTY_STORES,
     DetachedStore,
     SharedLog,
     SharedStore,
 )
 from diptych.testing.contract.read_store import ReadStoreContract
+from diptych.testing.contract.standings import StandingsContract
 from diptych.testing.contract.suite import Contract
 from diptych.testing.contract.verdicts import tests_of, verdicts
 
-SUITES = [EventLogContract, ReadStoreContract, InlineContract]
+SUITES = [EventLogContract, ReadStoreContract, StandingsContract, InlineContract]
 
 
 def patience_with(cls) -> float:
@@ -46,8 +48,8 @@ def suite_of_log(cls) -> type[Contract]:
     return Suite
 
 
-def suite_of_store(cls) -> type[Contract]:
-    class Suite(ReadStoreContract):
+def suite_of_store(cls, contract=ReadStoreContract) -> type[Contract]:
+    class Suite(contract):
         patience_s = patience_with(cls)
         in_another_thread = False
 
@@ -102,13 +104,26 @@ async def test_a_faulty_store_fails_at_what_it_breaks(faulty):
     assert set(faulty.breaks) <= broken(failed), f"only these failed: {failed}"
 
 
+@pytest.mark.parametrize("faulty", FAULTY_STANDINGS, ids=lambda cls: cls.__name__)
+async def test_a_store_with_faulty_standings_fails_at_what_it_breaks(faulty):
+    failed = await failures(suite_of_store(faulty, StandingsContract))
+    assert faulty.breaks
+    assert set(faulty.breaks) <= broken(failed), f"only these failed: {failed}"
+
+
 async def test_a_store_that_joins_in_name_only_fails_at_what_it_breaks():
     failed = await failures(suite_of_pair(DetachedStore))
     assert set(DetachedStore.breaks) <= broken(failed), f"only these failed: {failed}"
 
 
 @pytest.mark.parametrize(
-    "suite", [suite_of_log(SharedLog), suite_of_store(SharedStore), suite_of_pair(SharedStore)]
+    "suite",
+    [
+        suite_of_log(SharedLog),
+        suite_of_store(SharedStore),
+        suite_of_store(SharedStore, StandingsContract),
+        suite_of_pair(SharedStore),
+    ],
 )
 async def test_what_stands_in_front_of_the_faulty_is_no_fault(suite):
     assert await failures(suite) == {}

@@ -177,5 +177,17 @@ def command_line(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, dispatch, ask, events, projections, check, verify, health, metrics, evolve):
+for _command in (
+    demo,
+    dispatch,
+    ask,
+    events,
+    projections,
+    check,
+    verify,
+    trail,
+    health,
+    metrics,
+    evolve,
+):
     command_line.add_command(_command)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-__all__ = ["Moment"]
+__all__ = ["moment_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Moment(click.ParamType):
-    """A time in ISO 8601; without a zone it is UTC, and a date is its midnight."""
+def moment_option(name: str, what: str) -> Callable[[F], F]:
+    """An option for a time in ISO 8601; without a zone it is UTC, and a date is its midnight."""
+    return click.option(name, metavar="TIME", callback=_moment, help=what)
 
-    name = "time"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Refuse what is no time."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write it 2026-01-31T12:00:00Z.", param, ctx)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+def _moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is no time; write it 2026-01-31T12:00:00Z.", context, option
+        ) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found

@@ -1,4 +1,4 @@
-"""`diptych trail`: who did what, when and why; how it was; and whether the log is still that log."""
+"""`diptych trail`: who did what, when and why; how it was; and whether anybody changed that."""
 
 from __future__ import annotations
 
@@ -8,31 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diptych.cli.existing import open_existing
-from diptych.cli.moments import Moment
+from diptych.cli.moments import moment_option
 from diptych.cli.options import app_option, common_options
 from diptych.cli.output import counted, plain, print_json, print_line
 from diptych.cli.trail_sealing import check, seal
 
 if TYPE_CHECKING:
     from diptych.application import App
-    from diptych.operations.trail import Trail
     from diptych.operations.trail.state import PastState
     from diptych.operations.trail.tree import CauseTree
 
-__all__ = ["trail", "trail_of"]
+__all__ = ["trail"]
 
 
 @click.group(no_args_is_help=False, short_help="Audit: who did what, when, why; how it was.")
 def trail() -> None:
     """Audit: who did what, when and why; how it was; whether the log was changed."""
-
-
-def trail_of(app: App) -> Trail:
-    """The trail of an application."""
-    from diptych.operations.trail import Trail
-
-    return Trail(app.log, app.parts, app.left.load, app.sources)
 
 
 @trail.command()
@@ -44,8 +35,8 @@ def trail_of(app: App) -> Trail:
 @click.option("--causation-id", metavar="ID", help="Only what this message led to.")
 @click.option("--after", type=click.IntRange(0), default=0, metavar="POSITION", help="From there.")
 @click.option("--upto", type=click.IntRange(0), metavar="POSITION", help="Up to there.")
-@click.option("--since", type=Moment(), help="Recorded then or later.")
-@click.option("--until", type=Moment(), help="Recorded then or earlier.")
+@moment_option("--since", "Recorded then or later.")
+@moment_option("--until", "Recorded then or earlier.")
 @click.option("--limit", type=click.IntRange(1), help="How many at most.  [default: all]")
 @app_option
 @common_options
@@ -65,21 +56,19 @@ def log(*, where: str | None, limit: int | None, as_json: bool, **wanted: Any) -
 async def _log(app: App, limit: int | None, wanted: dict[str, Any], *, as_json: bool) -> None:
     from diptych.cli.progress import Progress
     from diptych.cli.trail_lines import RecordLines
+    from diptych.cli.trail_opening import opened_trail
 
-    await open_existing(app)
     lines = RecordLines(as_json=as_json)
     left = limit
-    try:
-        with contextlib.ExitStack() as stack:
-            if not lines.on_terminal:  # a bar and lines would be written over each other
-                wanted["progress"] = stack.enter_context(Progress("Reading"))
-            async for record in trail_of(app).history(wanted.pop("stream"), **wanted):
-                lines.print(record)
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
-    finally:
-        await app.close()
+    async with contextlib.AsyncExitStack() as stack:
+        if not lines.on_terminal:  # a bar and lines would be written over each other
+            wanted["progress"] = stack.enter_context(Progress("Reading"))
+        trail = await stack.enter_async_context(opened_trail(app))
+        async for record in trail.history(wanted.pop("stream"), **wanted):
+            lines.print(record)
+            left = None if left is None else left - 1
+            if left == 0:
+                return
 
 
 @trail.command()
@@ -113,24 +102,22 @@ def tree(*, where: str | None, limit: int, as_json: bool, **begin: Any) -> None:
 
 async def _tree(app: App, limit: int, begin: dict[str, Any]) -> CauseTree:
     from diptych.cli.progress import Progress
+    from diptych.cli.trail_opening import opened_trail
     from diptych.errors import ConfigurationError
 
-    await open_existing(app)
-    try:
-        with Progress("Reading") as progress:
-            found = await trail_of(app).tree(**begin, limit=limit, progress=progress)
-        if not found.events:
-            what = ", ".join(str(one) for one in begin.values() if one is not None)
-            raise ConfigurationError(f"nothing in the log of {app.name} belongs to {what}.")
-        return found
-    finally:
-        await app.close()
+    with Progress("Reading") as progress:
+        async with opened_trail(app) as trail:
+            found = await trail.tree(**begin, limit=limit, progress=progress)
+    if not found.events:
+        what = ", ".join(str(one) for one in begin.values() if one is not None)
+        raise ConfigurationError(f"nothing in the log of {app.name} belongs to {what}.")
+    return found
 
 
 @trail.command()
 @click.argument("what", nargs=-1, required=True, metavar="STREAM | KIND KEY")
 @click.option("--version", type=click.IntRange(0), help="As it was at this version.")
-@click.option("--at", type=Moment(), help="As it was at this time.")
+@moment_option("--at", "As it was at this time.")
 @app_option
 @common_options
 def state(
@@ -163,13 +150,11 @@ def state(
 
 
 async def _state(app: App, stream: str, version: int | None, at: datetime | None) -> PastState:
-    await open_existing(app)
-    try:
-        audit = trail_of(app)
-        kind, key = audit.owner_of(stream)
-        return await audit.state(kind, key, version=version, at=at)
-    finally:
-        await app.close()
+    from diptych.cli.trail_opening import opened_trail
+
+    async with opened_trail(app) as trail:
+        kind, key = trail.owner_of(stream)
+        return await trail.state(kind, key, version=version, at=at)
 
 
 def _print_state(found: PastState) -> None:
@@ -222,22 +207,20 @@ async def _rows(
     from diptych.cli.progress import Progress
     from diptych.cli.tables import answer_as_text, console, print_rich
     from diptych.cli.trail_lines import past_rows
+    from diptych.cli.trail_opening import opened_trail
 
-    await open_existing(app)
     shown: list[Any] = []
     left_out = 0
-    try:
-        plan = app.plan_named(projection)
-        with Progress("Folding") as progress:
-            async for facts, row in past_rows(trail_of(app), plan, keys, position, progress):
+    plan = app.plan_named(projection)
+    with Progress("Folding") as progress:
+        async with opened_trail(app) as trail:
+            async for facts, row in past_rows(trail, plan, keys, position, progress):
                 if limit is None:
                     print_json(facts)
                 elif len(shown) < limit:
                     shown.append(row)
                 else:
                     left_out += 1
-    finally:
-        await app.close()
     if limit is not None:
         here = console()
         print_rich(*answer_as_text(shown or None, here.width if here.is_terminal else None))

@@ -9,7 +9,8 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from diptych.cli.output import counted, plain, print_json, print_line, printable
+from diptych.cli.output import as_json as json_of
+from diptych.cli.output import counted, plain, print_line, printable
 from diptych.cli.tables import cell, console, most_characters
 from diptych.operations.trail import Trail
 from diptych.operations.trail.record import Record
@@ -55,7 +56,7 @@ class RecordLines:
     def print(self, record: Record) -> None:
         """Print one record."""
         if self._as_json:
-            print_json(record_as_facts(record))
+            print_line(json_of(record_as_facts(record)), flush=False)
         elif self.on_terminal:
             self._console.print(_block(record))
         else:

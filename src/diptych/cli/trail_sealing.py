@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diptych.cli.existing import open_existing
 from diptych.cli.options import app_option, common_options
 from diptych.cli.output import counted, plain, print_json, print_line
 
@@ -56,14 +55,11 @@ def seal(*, where: str | None, file: Path, every: int, to_head: bool, as_json: b
 
 async def _seal(app: App, file: Path, every: int, *, to_head: bool) -> Sealed:
     from diptych.cli.progress import Progress
-    from diptych.cli.trail import trail_of
+    from diptych.cli.trail_opening import opened_trail
 
-    await open_existing(app)
-    try:
-        with Progress("Sealing") as progress:
-            return await trail_of(app).seal(file, every=every, to_head=to_head, progress=progress)
-    finally:
-        await app.close()
+    with Progress("Sealing") as progress:
+        async with opened_trail(app) as trail:
+            return await trail.seal(file, every=every, to_head=to_head, progress=progress)
 
 
 @click.command()
@@ -92,14 +88,11 @@ def check(*, where: str | None, file: Path, limit: int, as_json: bool) -> int:
 
 async def _check(app: App, file: Path) -> SealCheck:
     from diptych.cli.progress import Progress
-    from diptych.cli.trail import trail_of
+    from diptych.cli.trail_opening import opened_trail
 
-    await open_existing(app)
-    try:
-        with Progress("Checking") as progress:
-            return await trail_of(app).check(file, progress)
-    finally:
-        await app.close()
+    with Progress("Checking") as progress:
+        async with opened_trail(app) as trail:
+            return await trail.check(file, progress)
 
 
 def _print(found: SealCheck, limit: int) -> None:

@@ -11,8 +11,10 @@ from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.messages.kinds import Command
 from diptych.queries.handler import QueryHandler, Unseen
+from diptych.queries.lacking import Lacking
 from diptych.queries.replicas import Replica, Replicas
 from diptych.queries.source import Source
+from diptych.queries.standings import CheckpointInfo
 
 __all__ = ["Asker", "Consistency", "Freshness", "OnStale", "Watch"]
 
@@ -23,14 +25,14 @@ Consistency = Literal["eventual", "write_model"]
 class Freshness(Protocol):
     """Waits for projections, wherever they run."""
 
-    async def wait(self, source: Source, position: int, within_s: float) -> bool:
-        """True once the projection has come to `position`; False when it did not in time."""
+    async def wait(self, source: Source, position: int, within_s: float) -> CheckpointInfo | None:
+        """Where the projection stands once it has come to `position`; None: it did not in time."""
 
     def stopped(self, source: Source) -> bool:
         """Whether waiting longer is in vain."""
 
-    def why(self, source: Source) -> str:
-        """Why it is behind, as far as this process knows; ''."""
+    async def why(self, source: Source) -> str:
+        """Why it is behind, as far as can be found out; ''."""
 
 
 class Watch(Protocol):
@@ -48,6 +50,7 @@ class _Wait:
 
     def __init__(self, after: Token | None, within_s: float, on_stale: OnStale) -> None:
         self.position = 0 if after is None else after.position
+        self.stream = "" if after is None else after.stream
         self.within_s = within_s
         self.began = asyncio.get_running_loop().time()
         self.deadline = self.began + within_s
@@ -107,7 +110,7 @@ class Asker:
         if after is not None:
             self._check_log(after)
         if consistency == "write_model":
-            return await handler.answer(query, self._unseen)
+            return await self._from_log(query, handler)
         if consistency not in get_args(Consistency) or on_stale not in get_args(OnStale):
             raise ConfigurationError(
                 f"ask(consistency={consistency!r}, on_stale={on_stale!r}): consistency is "
@@ -129,28 +132,49 @@ class Asker:
     async def _answer(
         self, query: Any, handler: QueryHandler, wait: _Wait, replica: Replica | None
     ) -> Any:
-        behind = await self._behind(handler, wait, replica)
+        lacking: dict[str, Lacking] = {}
+        behind = await self._behind(handler, wait, replica, lacking)
         if self.watch is not None and wait.position:
             waited = asyncio.get_running_loop().time() - wait.began
             self.watch.waited(waited, reached=behind is None)
         if behind is not None and wait.on_stale == "write_model":
-            return await handler.answer(query, self._unseen)
+            return await self._from_log(query, handler)
         if behind is not None and wait.on_stale == "primary" and replica is not None:
             raise _Elsewhere
         if behind is not None and wait.on_stale != "stale":
             raise await self._stale(behind, wait, replica)
-        return await handler.answer(query, replica=replica)
+        return await handler.answer(query, replica=replica, lacking=lacking)
+
+    async def _from_log(self, query: Any, handler: QueryHandler) -> Any:
+        """The answer with what no projection has seen yet, which what is parked is not part of."""
+        lacking: dict[str, Lacking] = {}
+        for source in handler.sources:
+            if (await source.store.checkpoint(source.plan.name)).parks:
+                lacking[source.plan.name] = await lacking_of(source, None, refuse=True)
+        return await handler.answer(query, self._unseen, lacking=lacking)
 
     async def _behind(
-        self, handler: QueryHandler, wait: _Wait, replica: Replica | None
+        self,
+        handler: QueryHandler,
+        wait: _Wait,
+        replica: Replica | None,
+        lacking: dict[str, Lacking],
     ) -> Source | None:
-        """The first source that did not come as far as the token in time; None: all did."""
+        """The first source that did not come as far as the token in time; None: all did.
+
+        What those that did lack, because it is parked, is added to `lacking`.
+        """
         if wait.position:
             for source in handler.sources:
                 at = source if replica is None else replica.source(source)
                 left = wait.deadline - asyncio.get_running_loop().time()
-                if not await self._freshness.wait(at, wait.position, left):
+                stands = await self._freshness.wait(at, wait.position, left)
+                if stands is None:
                     return at
+                if stands.parks and wait.on_stale != "stale":
+                    lacking[source.plan.name] = await lacking_of(
+                        at, wait.position, wait.stream, refuse=True
+                    )
         return None
 
     def _check_log(self, after: Token) -> None:
@@ -163,7 +187,7 @@ class Asker:
             )
 
     async def _stale(self, source: Source, wait: _Wait, replica: Replica | None) -> StaleRead:
-        name, why = source.plan.name, self._freshness.why(source)
+        name, why = source.plan.name, await self._freshness.why(source)
         if replica is not None:
             why = f"the replica {replica.name} has replayed position {await replica.log.head()}"
         if self._freshness.stopped(source):
@@ -201,3 +225,12 @@ class Asker:
             f"{names}. List its function in App(...).",
             query=type(query).__name__,
         )
+
+
+async def lacking_of(
+    source: Source, wanted: int | None, stream: str = "", *, refuse: bool
+) -> Lacking:
+    """What is parked of a projection up to `wanted` (None: all of it), for its readers."""
+    name = source.plan.name
+    entries = await source.store.parked(name)
+    return Lacking(name, entries, wanted, stream, refuse=refuse)

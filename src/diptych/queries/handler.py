@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from diptych.errors import ConfigurationError
 from diptych.messages.injection import FunctionSpec
 from diptych.messages.registry import place_of
+from diptych.queries.lacking import Lacking
 from diptych.queries.projection import Plan
 from diptych.queries.reader import Reader, SqlReader
 from diptych.queries.replicas import Replica
@@ -39,36 +40,41 @@ class QueryHandler:
         for name, wanted in spec.wants:
             self._want(name, wanted, sources, resources)
 
-    def at(self, replica: Replica) -> dict[str, Any]:
-        """What the function wants, with the readers of a replica."""
-        wanted = dict(self._fixed)
-        for name, (kind, source) in self._readers.items():
-            there = replica.source(source)
-            wanted[name] = (
-                SqlReader(there.store) if kind is SqlReader else Reader(there.store, there.plan)
-            )
-        return wanted
-
     async def answer(
-        self, query: Any, unseen: Unseen | None = None, replica: Replica | None = None
+        self,
+        query: Any,
+        unseen: Unseen | None = None,
+        replica: Replica | None = None,
+        lacking: Mapping[str, Lacking] | None = None,
     ) -> Any:
         """Call the function. With `unseen`, readers also show what projections have not seen yet;
-        with `replica`, they read there.
+        with `replica`, they read there; with `lacking`, by projection, they tell what they lack.
 
         Raises what the function raises; ConfigurationError when own SQL is asked for unseen events.
         """
-        wanted = self._fixed if replica is None else self.at(replica)
-        if unseen is not None:
-            wanted = dict(wanted)
-            for name, (kind, source) in self._readers.items():
-                if kind is SqlReader:
-                    raise ConfigurationError(
-                        f"{place_of(self.spec.function)} reads own SQL, which cannot show events "
-                        "that its projection has not seen. Ask with after=token and within_s."
-                    )
-                wanted[name] = Reader(source.store, source.plan, unseen(source.plan))
+        wanted = self._fixed
+        if unseen is not None or replica is not None or lacking:
+            wanted = self._readers_for(unseen, replica, lacking or {})
         result = self.spec.call(query, wanted)
         return await result if self.spec.waits or inspect.isawaitable(result) else result
+
+    def _readers_for(
+        self, unseen: Unseen | None, replica: Replica | None, lacking: Mapping[str, Lacking]
+    ) -> dict[str, Any]:
+        wanted = dict(self._fixed)
+        for name, (kind, source) in self._readers.items():
+            at = source if replica is None else replica.source(source)
+            lacks = lacking.get(source.plan.name)
+            if kind is Reader:
+                wanted[name] = Reader(at, unseen and unseen(at.plan), lacks)
+            elif unseen is None:
+                wanted[name] = SqlReader(at, lacks)
+            else:
+                raise ConfigurationError(
+                    f"{place_of(self.spec.function)} reads own SQL, which cannot show events "
+                    "that its projection has not seen. Ask with after=token and within_s."
+                )
+        return wanted
 
     def _want(
         self,
@@ -85,9 +91,7 @@ class QueryHandler:
                     f"{place_of(self.spec.function)} reads {wanted}, and no projection of this "
                     "application fills it: list the projection in App(...)."
                 )
-            reader: Any = (
-                Reader(source.store, source.plan) if kind is Reader else SqlReader(source.store)
-            )
+            reader: Any = Reader(source) if kind is Reader else SqlReader(source)
             self._readers[name] = (kind, source)
             self._fixed[name] = reader
             self.sources.append(source)

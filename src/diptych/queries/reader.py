@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from diptych.errors import ConfigurationError
+from diptych.queries.lacking import Lacking
 from diptych.queries.matching import check_fields, matches, ordered
-from diptych.queries.projection import Plan, SqlProjection
+from diptych.queries.projection import SqlProjection
 from diptych.queries.read_model import ReadModel
-from diptych.queries.read_store import Filter, Find, Operator, ReadStore, Row
+from diptych.queries.read_store import Filter, Find, Operator, Row
+from diptych.queries.source import Source
 
 __all__ = ["Reader", "SqlReader"]
 
@@ -35,26 +37,32 @@ class Reader(Generic[R]):
 
     def __init__(
         self,
-        store: ReadStore,
-        plan: Plan,
+        source: Source,
         unseen: Callable[[], Coroutine[Any, Any, Unseen]] | None = None,
+        lacking: Lacking | None = None,
     ) -> None:
-        if plan.shape is None:
-            raise ConfigurationError(f"{plan.name} has no rows by key; read it with SqlReader.")
-        self._store = store
-        self._name = plan.name
-        self._shape = plan.shape
+        shape = source.plan.shape
+        if shape is None:
+            name = source.plan.name
+            raise ConfigurationError(f"{name} has no rows by key; read it with SqlReader.")
+        self._store = source.store
+        # Not its name: which generation of the rows is read, the source says each time.
+        self._source = source
+        self._shape = shape
         self._load_unseen = unseen
+        self._lacking = lacking
         self._unseen: Unseen | None = None
 
     async def get(self, key: str) -> R | None:
         """The row with this key, or None."""
+        if self._lacking is not None:
+            self._lacking.look_at_key(key)
         if self._load_unseen is not None:
             unseen = await self._overlay()
             if key in unseen:
                 row = unseen[key]
                 return None if row is None else row.value
-        found = (await self._store.load(self._name, (key,))).rows.get(key)
+        found = (await self._store.load(self._source.plan.name, (key,))).rows.get(key)
         return None if found is None else found.value
 
     async def find(
@@ -77,10 +85,12 @@ class Reader(Generic[R]):
 
     async def count(self, **filters: Any) -> int:
         """How many rows meet the filters."""
+        if self._lacking is not None:
+            self._lacking.look_at_all()
         if self._load_unseen is not None:
             return len(await self._find(Find(_filters(filters))))
         check_fields(self._shape, Find(_filters(filters)))
-        return await self._store.count(self._name, _filters(filters))
+        return await self._store.count(self._source.plan.name, _filters(filters))
 
     async def scan(self) -> AsyncIterator[R]:
         """Every row, by key, a page at a time; rows may change while it runs."""
@@ -92,12 +102,18 @@ class Reader(Generic[R]):
 
     async def _find(self, find: Find) -> list[Row]:
         check_fields(self._shape, find)
+        if self._lacking is not None:
+            self._lacking.look_at_all()
         if self._load_unseen is None:
-            return await self._store.find(self._name, find)
+            return await self._store.find(self._source.plan.name, find)
         unseen = await self._overlay()
         # Of the rows the store finds, those that have changed since count as they are now.
         wider = find._replace(limit=None if find.limit is None else find.limit + len(unseen))
-        rows = [row for row in await self._store.find(self._name, wider) if row.key not in unseen]
+        rows = [
+            row
+            for row in await self._store.find(self._source.plan.name, wider)
+            if row.key not in unseen
+        ]
         for key, row in unseen.items():
             if row is None or (find.after_key is not None and key <= find.after_key):
                 continue
@@ -115,11 +131,14 @@ class Reader(Generic[R]):
 class SqlReader(Generic[P]):
     """Reads the own tables of a SqlProjection: `SqlReader[SalesByDay]` in a query handler."""
 
-    def __init__(self, store: ReadStore) -> None:
-        self._store = store
+    def __init__(self, source: Source, lacking: Lacking | None = None) -> None:
+        self._store = source.store
+        self._lacking = lacking
 
     async def select(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         """Run one SELECT and return its rows as dicts; anything that writes is refused."""
+        if self._lacking is not None:
+            self._lacking.look_at_all()
         return await self._store.select(sql, parameters)
 
 

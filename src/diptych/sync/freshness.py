@@ -6,14 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+from diptych.errors import StoreError
 from diptych.queries.source import Source
+from diptych.queries.standings import CheckpointInfo
 from diptych.queries.wait import Arrivals
 from diptych.sync.refreshing import Refreshing
+from diptych.sync.terms import read_terms
 
 __all__ = ["Waiting"]
 
 _POLL_S = (0.002, 0.05)
 """First and longest pause between two looks at a checkpoint that another process moves."""
+
+_LOOK_WITHIN_S = 0.5
+"""How long a wait that has failed looks for the reason."""
 
 
 class Waiting:
@@ -26,31 +32,32 @@ class Waiting:
         self._arrivals = arrivals
         self._refreshing = refreshing
 
-    async def wait(self, source: Source, position: int, within_s: float) -> bool:
-        """True once the projection has come to `position`."""
+    async def wait(self, source: Source, position: int, within_s: float) -> CheckpointInfo | None:
+        """Where the projection stands, once it has come to `position`; None: not in time."""
         name = source.plan.name
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         here = self._arrivals.is_here(name)
         if here and not await self._arrivals.wait(name, position, within_s):
             if self._arrivals.distrusted(name):
-                return False  # it stands in a history that is gone
+                return None  # it stands in a history that is gone
             if self._arrivals.is_here(name):
                 return await self._reached(source, position)  # another process may have moved it
         # The store has the last word: another process may run this projection, or have reset it.
         if name in self._refreshing and not await self._reached(source, position):
             await self._refresh(name, deadline - loop.time())
         pause = _POLL_S[0]
-        while not await self._reached(source, position):
+        while (found := await self._reached(source, position)) is None:
             left = deadline - loop.time()
             if left <= 0:
-                return False
+                return None
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _POLL_S[1])
-        return True
+        return found
 
-    async def _reached(self, source: Source, position: int) -> bool:
-        return (await source.store.checkpoint(source.plan.name)).position >= position
+    async def _reached(self, source: Source, position: int) -> CheckpointInfo | None:
+        found = await source.store.checkpoint(source.plan.name)
+        return found if found.position >= position else None
 
     async def _refresh(self, view: str, within_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -61,11 +68,24 @@ class Waiting:
         """Whether waiting longer is in vain."""
         return self._arrivals.stopped(source.plan.name)
 
-    def why(self, source: Source) -> str:
-        """What is in its way, or who should run it."""
+    async def why(self, source: Source) -> str:
+        """What is in its way: its own trouble, a session that blocks its store, or its holder."""
         name = source.plan.name
         if name in self._refreshing:
             return self._arrivals.trouble(name) or "its refresh takes longer than that"
-        if not self._arrivals.is_here(name):
-            return "it does not run in this process; is the process that runs it alive?"
-        return self._arrivals.trouble(name) or f"it has come to {self._arrivals.reached(name)}"
+        blocked = await self._blocked(source)
+        if self._arrivals.is_here(name):
+            reached = f"it has come to {self._arrivals.reached(name)}"
+            return "; ".join(filter(None, [self._arrivals.trouble(name) or reached, blocked]))
+        terms = read_terms((await source.store.checkpoint(name)).lease)
+        if not terms.owner:
+            return "no process runs it: start one (diptych projections run)"
+        doing = f" ({terms.why})" if terms.why else ""
+        asked = "" if terms.asked == terms.answered else ", and it has left a question unanswered"
+        return "; ".join(filter(None, [f"it is moved by {terms.owner}{doing}{asked}", blocked]))
+
+    async def _blocked(self, source: Source) -> str:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(_LOOK_WITHIN_S):
+                return await source.store.held_up_by()
+        return ""

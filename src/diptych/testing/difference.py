@@ -14,6 +14,7 @@ __all__ = ["differences", "indented", "picture"]
 
 _MISSING = object()
 _MAX_LINES = 20
+_PLAIN = frozenset({str, int, bool, type(None), bytes})
 
 
 def picture(value: Any) -> Any:
@@ -21,6 +22,8 @@ def picture(value: Any) -> Any:
 
     Objects become `{"": class name, field: picture, ...}`, whatever kind of class they are.
     """
+    if type(value) in _PLAIN:
+        return value
     made = value
     if isinstance(value, float):
         made = "NaN" if math.isnan(value) else value

@@ -21,7 +21,7 @@ from diptych.testing.values import Strategy, Values
 __all__ = ["Arrange", "Histories", "histories_of"]
 
 Arrange = Callable[[list[Any]], Iterable[Any]]
-"""Makes a possible history of any list of events: leaves some out, puts them in order, adds some."""
+"""Makes a possible history of any list of events: leaves some out, sorts, adds some."""
 
 Histories = Strategy | Arrange | None
 

@@ -10,11 +10,11 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import operator
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from diptych.queries.projection import Plan, plan_of
 from diptych.testing.difference import differences
 from diptych.testing.recording import codec_of, envelopes_of
 
-__all__ = ["Answer", "can_be_loaded", "other_processes", "unsteady_elsewhere"]
+__all__ = ["Answer", "can_be_loaded", "other_processes", "serve", "unsteady_elsewhere"]
 
 Answer = list[Any]
 """Rows, or statements, as what JSON makes of them; or one text that says why there are none."""
@@ -93,8 +93,10 @@ def unsteady_elsewhere(
         found = differences(here, answer, at="statement" if plan.shape is None else "row")
         if found:
             return (
-                "gives other rows in another process: it looks at something besides row and event "
-                "(the order of a set, a hash, something kept in a module?)",
+                (
+                    "gives other rows in another process: it looks at something besides row and "
+                    "event (the order of a set, a hash, something kept in a module?)"
+                ),
                 found,
             )
     return None
@@ -127,7 +129,7 @@ def _folded(
 
 def _start(hash_seed: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  this very Python and this very file
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-c", f"from {__name__} import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -183,11 +185,11 @@ def _load(module: str, file: str, name: str) -> type:
         assert spec.loader is not None
         found = sys.modules[module] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(found)
-    loaded: type = reduce(getattr, name.split("."), found)  # type: ignore[arg-type]
-    return loaded
+    return operator.attrgetter(name)(found)  # type: ignore[no-any-return]
 
 
-def _serve() -> None:
+def serve() -> None:
+    """Fold what comes in by lines, for as long as lines come; the other end of the pipes."""
     # What the loaded modules print must not come between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -212,7 +214,3 @@ def _serve() -> None:
             for kind, one in stored.decode(line)
         ]
         answer(_fold(plan_of(projection), envelopes))
-
-
-if __name__ == "__main__":
-    _serve()

@@ -57,7 +57,7 @@ class UnsteadyProjection(AssertionError):
 
 
 def properties(
-    projection: type[Projection[Any]] | type[SqlProjection],
+    projection: type[Projection[Any] | SqlProjection],
     *,
     events: Mapping[type, Strategy] | None = None,
     histories: Histories = None,
@@ -67,7 +67,7 @@ def properties(
     another_process: bool | None = None,
     seed: int | None = None,
 ) -> None:
-    """Make up histories of the events that a projection folds, and look whether its rows are steady.
+    """Make up histories of events that a projection folds, and look whether its rows are steady.
 
     ```python
     def test_cart_pages() -> None:
@@ -82,8 +82,8 @@ def properties(
     own SQL may add up over all keys.
 
     `events` are Hypothesis strategies for events that cannot be made up from the types of their
-    fields; `histories` is a strategy of lists of events, or a function that makes a possible history
-    of any list (leaves some out, sorts). An event on which the projection raises is left out, as if
+    fields; `histories` is a strategy of lists of events, or a function that makes a possible
+    history of any list (leaves some out, sorts). An event on which the projection raises is left out, as if
     it had never been recorded, unless `may_raise` is False: then it is a finding. `examples`
     histories of up to `longest` events are tried. `another_process` True insists on one, False does
     without, None takes one where the projection's module can be loaded there.
@@ -93,7 +93,7 @@ def properties(
     ConfigurationError for what is no projection, and where Hypothesis is missing (the extra
     `testing`).
     """
-    if not isinstance(projection, type) or not issubclass(projection, Projection | SqlProjection):
+    if not _is_projection(projection):
         raise ConfigurationError(
             f"{place_of(projection)} is no projection. Name a Projection or a SqlProjection."
         )
@@ -117,6 +117,10 @@ def properties(
     trial.check_worth()
 
 
+def _is_projection(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Projection | SqlProjection)
+
+
 class _Trial:
     """One projection on trial with one history after another."""
 
@@ -133,6 +137,7 @@ class _Trial:
     def check(self, history: Sequence[Any]) -> None:
         """Raise UnsteadyProjection when the rows of a history are not steady."""
         events = self._acceptable(history)
+        wrong = None
         try:
             wrong = self._wrong(events)
         except ProjectionFailed as error:

@@ -88,9 +88,13 @@ def envelopes_of(events: Sequence[Any]) -> list[Envelope]:
     return made
 
 
-@functools.lru_cache(maxsize=512)
 def codec_of(cls: type) -> Codec:
     """The codec of a message class; looking at a class takes longer than encoding its messages."""
+    return _codec_of(cls)
+
+
+@functools.lru_cache(maxsize=512)
+def _codec_of(cls: Any) -> Codec:
     return Codec(cls, identity_of(cls).name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import enum
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,7 +165,7 @@ def _list(value: list[Any], names: _Names) -> str:
     return f"[{', '.join(_written(one, names) for one in value)}]"
 
 
-def _tuple(value: tuple[Any, ...], names: _Names) -> str:
+def _tuple(value: Any, names: _Names) -> str:
     if hasattr(value, "_fields"):
         return f"{names.of(type(value))}({_arguments(value._asdict().items(), names)})"
     items = [_written(one, names) for one in value]
@@ -180,7 +180,7 @@ def _set(value: set[Any] | frozenset[Any], names: _Names) -> str:
 _WRITERS: dict[type | tuple[type, ...], Callable[[Any, _Names], str]] = {
     Recorded: _recorded,
     enum.Enum: _enumeration,
-    (datetime.date, datetime.time, datetime.timedelta): _moment,
+    (dt.date, dt.time, dt.timedelta): _moment,
     Decimal: _decimal,
     uuid.UUID: _uuid,
     dict: _mapping,

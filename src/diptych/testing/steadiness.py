@@ -8,7 +8,7 @@ order of its own. None of that may be seen in the rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import apsw
@@ -19,7 +19,7 @@ from diptych.errors import CheckpointMoved
 from diptych.messages.envelope import Envelope
 from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan, plan_of
-from diptych.queries.read_store import Find, Statement
+from diptych.queries.read_store import Change, Find, Statement
 from diptych.testing.difference import differences
 from diptych.testing.recording import envelopes_of
 
@@ -49,8 +49,10 @@ def unsteady_rows(plan: Plan, events: Sequence[Any], rows: Rows) -> Unsteady:
     found = differences(rows, _at_once(_restarted(plan, envelopes)))
     if found:
         return (
-            "gives other rows when its runner is restarted between any two events, having folded "
-            "what was never committed: something is kept outside the rows",
+            (
+                "gives other rows when its runner is restarted between any two events, having "
+                "folded what was never committed: something is kept outside the rows"
+            ),
             found,
         )
     for order in orders_of(plan, envelopes):
@@ -58,8 +60,10 @@ def unsteady_rows(plan: Plan, events: Sequence[Any], rows: Rows) -> Unsteady:
         if found:
             told = ", ".join(str(at + 1) for at in order)
             return (
-                f"gives other rows when the events come in the order {told}, which is the same "
-                "order for each key: a row depends on events of other keys",
+                (
+                    f"gives other rows when the events come in the order {told}, which is the same "
+                    "order for each key: a row depends on events of other keys"
+                ),
                 found,
             )
     return None
@@ -85,8 +89,10 @@ def unsteady_statements(plan: Plan, events: Sequence[Any]) -> Unsteady:
     found = differences(once, _tables(plan, [kept for _, kept in batches], batches))
     if found:
         return (
-            "leaves other tables when its runner is restarted between any two events, having "
-            "applied what was never committed: something is kept outside the tables",
+            (
+                "leaves other tables when its runner is restarted between any two events, having "
+                "applied what was never committed: something is kept outside the tables"
+            ),
             found,
         )
     return None
@@ -133,7 +139,7 @@ def _rebuilt(plan: Plan, envelopes: Sequence[Envelope]) -> Rows:
     change = Batch(plan_of(plan.projection), envelopes, 0, len(envelopes)).change({})
     assert plan.shape is not None
     # As a store would give them back: a list in a row may be a tuple in the fold.
-    read = msgspec.json.Decoder(plan.shape.model).decode
+    read: Callable[[bytes], Any] = msgspec.json.Decoder(plan.shape.model).decode
     return {row.key: read(msgspec.json.encode(row.value)) for row in sorted(change.rows)}
 
 
@@ -143,10 +149,10 @@ async def _restarted(plan: Plan, envelopes: Sequence[Envelope]) -> Rows:
     await store.open([plan.table])
     for at in range(len(envelopes)):
         fresh = plan_of(plan.projection)
-        for upto in (len(envelopes), at + 1):
-            batch = Batch(fresh, envelopes[at:upto], at, upto)
-            change = batch.change((await store.load(plan.name, batch.keys)).rows)
-        await store.apply([change])  # the first, larger one died before its commit
+        # A larger batch that died before its commit.
+        await _change(store, fresh, envelopes[at:], at)
+        change = await _change(store, fresh, envelopes[at : at + 1], at)
+        await store.apply([change])
         try:
             await store.apply([change])
         except CheckpointMoved:
@@ -154,6 +160,13 @@ async def _restarted(plan: Plan, envelopes: Sequence[Envelope]) -> Rows:
         raise AssertionError("the store took the same change twice")
     found = await store.find(plan.name, Find())
     return {row.key: row.value for row in found}
+
+
+async def _change(
+    store: MemoryReadStore, plan: Plan, envelopes: Sequence[Envelope], after: int
+) -> Change:
+    batch = Batch(plan, envelopes, after, after + len(envelopes))
+    return batch.change((await store.load(plan.name, batch.keys)).rows)
 
 
 def _at_once(work: Coroutine[Any, Any, T]) -> T:

@@ -21,6 +21,7 @@ from diptych.messages.registry import place_of
 __all__ = ["Strategy", "Values"]
 
 Strategy = st.SearchStrategy[Any]
+Fields = dict[str, Strategy]
 
 _WORDS = ("a", "b", "ü 日")
 _LARGEST = 1_000_000
@@ -75,7 +76,8 @@ class Values:
         fields = getattr(info, "fields", None)
         if fields is None:
             return st.from_type(cls)
-        needed, rest = {}, {}
+        needed: Fields = {}
+        rest: Fields = {}
         for field in fields:
             if _is_given(cls, field.name):
                 (needed if field.required else rest)[field.name] = self._field(field)
@@ -93,7 +95,8 @@ class Values:
         return st.shared(pool, key=f"{name} {info!r}").flatmap(st.sampled_from)
 
     def _pydantic(self, cls: Any) -> Strategy:
-        needed, rest = {}, {}
+        needed: Fields = {}
+        rest: Fields = {}
         for name, field in cls.model_fields.items():
             called = field.validation_alias if isinstance(field.validation_alias, str) else name
             strategy = self._named(name, _info_of_pydantic(field))
@@ -128,7 +131,7 @@ class Values:
         return st.one_of(*(self.of_type(one) for one in ordered))
 
 
-def _objects(cls: type, needed: dict[str, Strategy], rest: dict[str, Strategy]) -> Strategy:
+def _objects(cls: type, needed: Fields, rest: Fields) -> Strategy:
     """Objects of a class; what its constructor refuses is drawn again."""
 
     def make(fields: dict[str, Any]) -> Any:
@@ -205,7 +208,7 @@ def _texts(info: Any) -> Strategy:
     if info.pattern is not None:
         found = st.from_regex(info.pattern)
         return found.filter(lambda one: len(one) >= least and (most is None or len(one) <= most))
-    letters = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+    letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     longest = least + 8 if most is None else most
     free = st.text(letters, min_size=least, max_size=longest)
     words = [one for one in _WORDS if least <= len(one) <= longest]

@@ -32,6 +32,13 @@ async def answer(port: int, said: bytes) -> bytes:
     return found
 
 
+async def answer_or_none(port: int) -> bytes | None:
+    try:
+        return await answer(port, b"GET /metrics HTTP/1.1\r\n\r\n") or None
+    except ConnectionError:
+        return None
+
+
 @pytest.mark.parametrize("path", [b"/metrics", b"/metrics?x=1"])
 async def test_it_answers_at_one_path(port, path):
     head, _, body = (await answer(port, b"GET " + path + b" HTTP/1.1\r\n\r\n")).partition(
@@ -49,7 +56,7 @@ async def test_it_answers_at_one_path(port, path):
         (b"GET / HTTP/1.1\r\n\r\n", b"404"),
         (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
         (b"\x16\x03\x01nonsense\r\n\r\n", b"405"),
-        (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 10_000 + b"\r\n\r\n", b"400"),
     ],
 )
 async def test_anything_else_is_refused(port, said, status):
@@ -65,10 +72,9 @@ async def test_head_says_the_length_only(port):
 async def test_who_connects_and_says_nothing_keeps_nobody_out(port, monkeypatch):
     monkeypatch.setattr(serving, "_HEAD_WITHIN_S", 0.2)
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(serving._AT_ONCE)]
+    assert await answer_or_none(port) is None
     async with asyncio.timeout(20):
-        while b" 503 " not in await answer(port, b"GET /metrics HTTP/1.1\r\n\r\n"):
-            pass
-        while b" 200 " not in await answer(port, b"GET /metrics HTTP/1.1\r\n\r\n"):
+        while await answer_or_none(port) is None:
             pass
     for reader, writer in silent:
         assert await reader.read() == b""

@@ -208,7 +208,7 @@ class WrongType(Projection[Page]):
 
 class NotJson(Projection[Page]):
     def added(self, page: Page, event: Added) -> None:
-        page.items = [object()]  # type: ignore[list-item]
+        page.items = [NotJson]  # type: ignore[list-item]
 
 
 class MovesTheKey(Projection[Page]):

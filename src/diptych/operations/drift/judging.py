@@ -18,7 +18,7 @@ from diptych.operations.drift.results import Difference
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 
-__all__ = ["judge"]
+__all__ = ["as_difference", "judge"]
 
 _ATTEMPTS = 10
 _AT_ONCE = 1_000
@@ -49,7 +49,7 @@ async def judge(
                 if refold.spoiled(doubt.key):
                     again.append(doubt.key)
                 else:
-                    found.append(_difference(plan.name, doubt))
+                    found.append(as_difference(plan.name, doubt))
         left = again
     raise StaleRead(
         f"what is parked for {len(left)} rows of {plan.name} changed each of the {_ATTEMPTS} times "
@@ -58,7 +58,8 @@ async def judge(
     )
 
 
-def _difference(projection: str, doubt: Doubt) -> Difference:
+def as_difference(projection: str, doubt: Doubt) -> Difference:
+    """A doubtful row as what is said of a wrong one, which nobody changes any more."""
     kept, expected = doubt.kept, doubt.expected
     return Difference(
         projection,

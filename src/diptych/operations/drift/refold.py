@@ -153,15 +153,15 @@ def _only_step(step: FoldStep, wanted: Wanted) -> FoldStep:
         return step
     keys: Keys = step.keys
 
-    def several(event: Any) -> list[str]:
+    def several(event: Any) -> Any:
         found = keys(event)
-        named = (found,) if isinstance(found, str) else found
-        return [key for key in named if not isinstance(key, str) or wanted(key)]
+        if type(found) is str:
+            return found if wanted(found) else ()
+        # What is no str is left in, for the fold to say so.
+        return [key for key in found if type(key) is not str or wanted(key)]
 
     def one(event: Any) -> tuple[str, ...]:
         key = str(keys(event))
         return (key,) if wanted(key) else ()
 
     return step._replace(keys=several if step.many else one, many=True)
-
-

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import AsyncIterator
 
 import msgspec
 
+from diptych.errors import ProjectionFailed
 from diptych.operations.drift.comparing import PAGE
 from diptych.operations.drift.portions import hash_of
 from diptych.operations.drift.refold import Ground, Wanted
@@ -41,26 +43,26 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 EVERYTHING = Selection()
 
 
-async def keys_of_tenant(
-    ground: Ground, plan: Plan, tenant: str, upto: int, after: int = 0
-) -> set[str]:
-    """The keys that events of a tenant touch, among those after `after` up to `upto`.
+async def keys_of_tenant(ground: Ground, plan: Plan, tenant: str, upto: int) -> frozenset[str]:
+    """The keys that events of a tenant touch, among those up to `upto`.
 
     Reads the log once; an event whose key cannot be told touches none. Memory: these keys.
     """
     found: set[str] = set()
+    after = 0
     subscription = Subscription(ground.log, ground.registry, plan.steps)
     while after < upto:
         delivery = await subscription.deliver(after, _BATCH, upto)
         for envelope in delivery.envelopes:
             step = plan.steps.get(type(envelope.event))
             if step is not None and envelope.tenant == tenant:
-                found.update(keys_of(plan, step, envelope))
+                with contextlib.suppress(ProjectionFailed):
+                    found.update(keys_of(plan, step, envelope))
         if delivery.broken is None and delivery.upto == after:
             break  # the refold says that the log ends here
         after = delivery.upto if delivery.broken is None else delivery.broken[0].position
         await ground.environment.sleep(0)
-    return found
+    return frozenset(found)
 
 
 async def sampled(plan: Plan, store: ReadStore, size: int, seed: int) -> Wanted | None:
@@ -69,10 +71,17 @@ async def sampled(plan: Plan, store: ReadStore, size: int, seed: int) -> Wanted 
     None: all, because there are no more. What the store has lost may be chosen besides. Reads all
     rows once.
     """
-    hashes = [one async for one in _hashes(plan, store, seed)]
-    if len(hashes) <= size:
+    smallest: list[int] = []  # negated, so that the first is the largest of them
+    rows = 0
+    async for hashed in _hashes(plan, store, seed):
+        rows += 1
+        if len(smallest) < size:
+            heapq.heappush(smallest, -hashed)
+        else:
+            heapq.heappushpop(smallest, -hashed)
+    if rows <= size:
         return None
-    highest = heapq.nsmallest(size, hashes)[-1]
+    highest = -smallest[0]
     return lambda key: hash_of(key, seed) <= highest
 
 

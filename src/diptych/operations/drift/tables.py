@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from diptych.errors import StaleRead
 from diptych.operations.drift.pace import Pace
@@ -61,7 +61,7 @@ class _Scratch(Refold):
         super().__init__(ground, plan, store, None, pace)
         self.into = store.scratch()
 
-    async def __aenter__(self) -> _Scratch:
+    async def __aenter__(self) -> Self:
         await self.into.open([self.plan.table])
         return self
 

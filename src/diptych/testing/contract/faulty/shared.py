@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -17,9 +17,13 @@ from diptych.queries.read_store import (
     CheckpointInfo,
     Filter,
     Find,
+    Generation,
     InlineRows,
+    LeaseSwap,
     Loaded,
+    Parked,
     ReadStore,
+    Role,
     Row,
     TableSpec,
 )
@@ -121,6 +125,36 @@ class SharedStore:
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """See ReadStore."""
         return await self.inner.checkpoint(projection)
+
+    async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
+        """See Standings."""
+        return {name: await self.checkpoint(name) for name in projections}
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """See Standings."""
+        return await self.inner.swap_leases(swaps)
+
+    async def parked(
+        self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[Parked]:
+        """See Standings."""
+        return await self.inner.parked(projection, keys, limit)
+
+    async def generations(self, projection: str) -> list[Generation]:
+        """See Standings."""
+        return await self.inner.generations(projection)
+
+    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+        """See Standings."""
+        return await self.inner.switch(before, after)
+
+    async def drop(self, table: TableSpec) -> None:
+        """See Standings."""
+        await self.inner.drop(table)
+
+    async def held_up_by(self) -> str:
+        """See Standings."""
+        return await self.inner.held_up_by()
 
     async def reset(self, table: TableSpec) -> None:
         """See ReadStore."""

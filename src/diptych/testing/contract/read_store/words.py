@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from diptych.queries.read_model import ReadModel, shape_of
 from diptych.queries.parked import Parked
+from diptych.queries.read_model import ReadModel, shape_of
 from diptych.queries.read_store import (
     Change,
     Filter,
