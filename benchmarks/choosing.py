@@ -12,8 +12,9 @@ from benchmarks.postgres import commands as postgres_commands
 from benchmarks.postgres import growth as postgres_growth
 from benchmarks.postgres import projection as postgres_projection
 from benchmarks.postgres import read_your_writes, wake_up
+from benchmarks.postgres import verify as postgres_verify
 from benchmarks.postgres.server import BenchServer
-from benchmarks.sqlite import append, commands, growth, projection
+from benchmarks.sqlite import append, commands, growth, projection, verify
 from services.problem import ServiceProblem
 
 ON_FILES: dict[str, Callable[[Scale, Path], Benchmark]] = {
@@ -21,6 +22,7 @@ ON_FILES: dict[str, Callable[[Scale, Path], Benchmark]] = {
     "import": importing.benchmark,
     "sqlite.append": append.benchmark,
     "sqlite.projection": projection.benchmark,
+    "sqlite.verify": verify.benchmark,
     "sqlite.commands": commands.benchmark,
     "sqlite.growth": growth.benchmark,
 }
@@ -28,6 +30,7 @@ ON_POSTGRES: dict[str, Callable[[Scale, BenchServer], Benchmark]] = {
     "postgres.append": postgres_append.benchmark,
     "postgres.wake_up": wake_up.benchmark,
     "postgres.projection": postgres_projection.benchmark,
+    "postgres.verify": postgres_verify.benchmark,
     "postgres.read_your_writes": read_your_writes.benchmark,
     "postgres.commands": postgres_commands.benchmark,
     "postgres.growth": postgres_growth.benchmark,

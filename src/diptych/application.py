@@ -18,21 +18,19 @@ from diptych.messages.catalog import Catalog
 from diptych.messages.codec import MAX_MESSAGE_BYTES
 from diptych.messages.kinds import Query
 from diptych.operations.evolution.transition import EVENTS as MOVES
-from diptych.operations.verify import Progress, Verification, verify
+from diptych.operations.operating import Operating
 from diptych.parts import Parts
 from diptych.queries.ask import Asker, Consistency, OnStale
 from diptych.queries.handler import QueryHandler
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
-from diptych.queries.replicas import Replicas, ReplicaStatus
+from diptych.queries.replicas import Replicas
 from diptych.queries.source import Source
 from diptych.queries.wait import Arrivals
 from diptych.stores import Stores
 from diptych.sync.freshness import Waiting
 from diptych.sync.hinge import Hinge
 from diptych.sync.panels import Panels
-from diptych.sync.settling import settle
-from diptych.sync.status import ProjectionStatus
 from diptych.sync.unseen import unseen_rows
 
 __all__ = ["App"]
@@ -41,7 +39,7 @@ A = TypeVar("A")
 ReadUrls = str | Mapping[type, str] | None
 
 
-class App:
+class App(Operating):
     """An application: commands in, events in a log, read models kept by them, queries out.
 
     ```python
@@ -114,13 +112,15 @@ class App:
         )
         dispatcher = self.left.bind(self._parts.deciders, self._parts.commands)
         self._dispatch = dispatcher.dispatch
+        kept_in = {plan.name: Source(plan, stores.of(plan)) for plan in self._parts.plans.values()}
+        self._hinge = Hinge(self.log, self._parts.registry, self._arrivals, self.environment)
         self._panels = Panels(
-            Hinge(self.log, self._parts.registry, self._arrivals, self.environment),
-            [(plan, stores.of(plan)) for plan in self._parts.plans.values()],
+            self._hinge,
+            list(kept_in.values()),
             {self._parts.plan_for(one).name for one in inline},
         )
         self.sources = {
-            thing: Source(plan, stores.of(plan))
+            thing: kept_in[plan.name]
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
@@ -298,79 +298,6 @@ class App:
         """A token of this moment: a query that waits for it shows everything recorded until now."""
         await self._opened()
         return Token(self.log.identity, await self.log.head())
-
-    # -- in step ---------------------------------------------------------------------------------
-
-    async def settle(self, within_s: float = 5.0) -> None:
-        """Wait until every projection has come to the present head.
-
-        Raises StaleRead that says who is behind, before which event, and why, once every
-        projection has come as far as it can.
-        """
-        await self._opened()
-        kept = [self.sources[plan.projection] for plan in self._parts.plans.values()]
-        await settle(kept, self.log, self._freshness, within_s)
-
-    async def status(self) -> list[ProjectionStatus]:
-        """Where every projection stands, in the order they were listed."""
-        await self._opened()
-        return await self._panels.status()
-
-    async def replicas(self) -> list[ReplicaStatus]:
-        """Where every replica stands, and which are alive, in the order they were listed."""
-        await self._opened()
-        return await self._replicas.status()
-
-    async def verify(self, progress: Progress | None = None) -> Verification:
-        """Fold the log again from nothing and compare every row of every read model with it.
-
-        A projection is compared at its own checkpoint, so one that is behind is not wrong. Needs
-        memory for the rows of one read model at a time; `progress` is called with the events folded
-        so far and in all. Raises ProjectionFailed when an event cannot be folded, StaleRead when a
-        read model never stood still for long enough to be compared.
-        """
-        await self._opened()
-        kept = [
-            (plan, self.sources[plan.projection].store)
-            for plan in self._parts.plans.values()
-            if plan.table.view is None  # what the database computes has nothing to drift from
-        ]
-        return await verify(self.log, self._parts.registry, kept, progress)
-
-    async def rebuild(self, projection: type | str) -> None:
-        """Forget a projection's rows and fold the log again from the first event, in place.
-
-        Reads see it fill up meanwhile. Only in an application opened with `projections=False`, so
-        that no runner of this process is in the way. Raises ProjectionFailed when an event cannot
-        be folded.
-        """
-        await self._panels.rebuild(self.plan_named(projection).name)
-
-    async def refresh(self, view: type | str) -> None:
-        """Compute a materialized view anew, while others read it; any other view needs none.
-
-        Returns when it shows everything that was committed before the call. Raises
-        ConfigurationError for a projection, which is moved by its runner.
-        """
-        await self._opened()
-        plan = self.plan_named(view)
-        if plan.table.view is None:
-            raise ConfigurationError(
-                f"{plan.name} is a projection: it follows the log by itself. Wait for it with "
-                "ask(..., after=token) or settle()."
-            )
-        if plan.name in self._panels.refreshing:
-            await self._panels.refreshing[plan.name].refresh()
-
-    def plan_named(self, projection: type | str) -> Plan:
-        """The plan of a projection by class, read model class, or name."""
-        if not isinstance(projection, str):
-            return self._parts.plan_for(projection)
-        for plan in self._parts.plans.values():
-            if projection in (plan.name, plan.projection.__name__):
-                return plan
-        names = ", ".join(plan.name for plan in self._parts.plans.values()) or "none"
-        raise ConfigurationError(f"{self.name} has no projection {projection!r}; it has {names}.")
 
     # -- what there is (for edges: command line, web, console) -------------------------------------
 

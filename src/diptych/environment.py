@@ -75,8 +75,11 @@ class Environment:
             pid = int(name.partition("@")[0])
         except ValueError:
             return False
-        here = machine != "" and machine == _machine() and started != ""
-        return here and _started(pid) != started
+        if not machine or machine != _machine() or not started:
+            return False
+        since = _started(pid)
+        # Where /proc hides the processes of other users, seeing nothing says nothing.
+        return since != started and (since != "" or _is_nobody(pid))
 
     @staticmethod
     def seeded(seed: int, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> SeededEnvironment:
@@ -122,13 +125,26 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process was started, in clock ticks since the machine was; '': it is not there."""
+    """When a process was started, in clock ticks since the machine was; 'ended' for one that nobody
+    has collected yet; '': it cannot be seen.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     state, *rest = stat.rpartition(")")[2].split()
-    return "" if state in "ZX" else rest[_STARTED]
+    return "ended" if state in "ZX" else rest[_STARTED]
+
+
+def _is_nobody(pid: int) -> bool:
+    """Whether no process has this id, whoever may see which."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def moment(time_us: int) -> datetime:

@@ -26,15 +26,17 @@ def trail() -> None:
     """Audit: who did what, when and why; how it was; whether the log was changed."""
 
 
-@trail.command()
+@trail.command(short_help="Who did what, when and why.")
 @click.option("--stream", metavar="STREAM", help="Only this stream.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this type; repeatable.")
 @click.option("--actor", metavar="NAME", help="Only what this one did.")
 @click.option("--tenant", metavar="NAME", help="Only what belongs to this one.")
 @click.option("--correlation-id", metavar="ID", help="Only this conversation.")
 @click.option("--causation-id", metavar="ID", help="Only what this message led to.")
-@click.option("--after", type=click.IntRange(0), default=0, metavar="POSITION", help="From there.")
-@click.option("--upto", type=click.IntRange(0), metavar="POSITION", help="Up to there.")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="POSITION", help="Only behind it."
+)
+@click.option("--upto", type=click.IntRange(0), metavar="POSITION", help="Only up to it.")
 @moment_option("--since", "Recorded then or later.")
 @moment_option("--until", "Recorded then or earlier.")
 @click.option("--limit", type=click.IntRange(1), help="How many at most.  [default: all]")
@@ -114,7 +116,7 @@ async def _tree(app: App, limit: int, begin: dict[str, Any]) -> CauseTree:
     return found
 
 
-@trail.command()
+@trail.command(short_help="The state of a write model as it was.")
 @click.argument("what", nargs=-1, required=True, metavar="STREAM | KIND KEY")
 @click.option("--version", type=click.IntRange(0), help="As it was at this version.")
 @moment_option("--at", "As it was at this time.")
@@ -172,7 +174,7 @@ def _print_state(found: PastState) -> None:
     print_rich(title, fields(shown.items()) if many else Text(cell(shown)))
 
 
-@trail.command()
+@trail.command(short_help="Rows of a read model as they were.")
 @click.argument("projection")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--position", type=click.IntRange(0), help="As of this position.  [default: head]")

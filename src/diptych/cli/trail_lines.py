@@ -89,18 +89,20 @@ def _block(record: Record) -> Table:
 
 
 def _head(record: Record) -> Text:
-    head = Text(f"{_time(record)}  ", style="dim")
-    head.append(printable(record.type), style="not dim green")
-    head.append(f"  {printable(record.stream)} v{record.version}", style="not dim cyan")
+    at = record.recorded_at
+    head = Text().append(f"{at:%Y-%m-%d %H:%M:%S}  " if at else "-  ", style="dim")
+    head.append(printable(record.type), style="green")
+    head.append(f"  {printable(record.stream)} v{record.version}", style="cyan")
     if record.actor:
-        head.append(f"  by {printable(record.actor)}", style="not dim")
+        head.append(f"  by {printable(record.actor)}")
     if record.tenant:
-        head.append(f"  for {printable(record.tenant)}", style="not dim")
+        head.append(f"  for {printable(record.tenant)}")
     return head
 
 
 def _because(record: Record) -> str:
-    return f"{cell(record.causation_id)}  in {cell(record.correlation_id)}"
+    cause, conversation = cell(record.causation_id), cell(record.correlation_id)
+    return cause if cause == conversation else f"{cause} in {conversation}"
 
 
 def _time(record: Record) -> str:
@@ -123,7 +125,8 @@ def print_tree(tree: CauseTree) -> None:
     here = console()
     for depth, node in tree.walk():
         deeper = f"[{depth}] " if depth > _DEEPEST else ""
-        line = Text("   " * min(depth, _DEEPEST) + ("└─ " if depth else "") + deeper, style="dim")
+        indent = "   " * min(depth, _DEEPEST) + ("└─ " if depth else "")
+        line = Text().append(indent + deeper, style="dim")
         line.append_text(_node(node))
         if here.is_terminal:
             here.print(line)
@@ -136,8 +139,9 @@ def print_tree(tree: CauseTree) -> None:
 
 def _node(node: CauseNode) -> Text:
     if node.record is None:
-        return Text(f"{printable(node.id)}  ({_KINDS[node.kind]})", style="yellow")
-    return Text(f"{node.record.position:,}  ", style="not dim bold").append_text(_head(node.record))
+        return Text().append(f"{printable(node.id)}  ({_KINDS[node.kind]})", style="yellow")
+    position = Text().append(f"{node.record.position:,}  ", style="bold")
+    return position.append_text(_head(node.record))
 
 
 async def past_rows(

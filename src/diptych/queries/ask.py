@@ -96,6 +96,13 @@ class Asker:
         answering = self._ask(query, after, within_s, on_stale, consistency)
         return answering if self.watch is None else self.watch.asking(query, answering)
 
+    def handler_of(self, query: Any) -> QueryHandler:
+        """What answers a query. Raises NoHandler."""
+        handler = self._handlers.get(type(query))
+        if handler is None:
+            raise self._no_handler(query)
+        return handler
+
     async def _ask(
         self,
         query: Any,
@@ -104,9 +111,7 @@ class Asker:
         on_stale: OnStale,
         consistency: Consistency,
     ) -> Any:
-        handler = self._handlers.get(type(query))
-        if handler is None:
-            raise self._no_handler(query)
+        handler = self.handler_of(query)
         if after is not None:
             self._check_log(after)
         if consistency == "write_model":

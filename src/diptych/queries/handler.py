@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, Protocol, get_args, get_origin
 
 from diptych.errors import ConfigurationError
 from diptych.messages.injection import FunctionSpec
@@ -12,12 +12,18 @@ from diptych.messages.registry import place_of
 from diptych.queries.lacking import Lacking
 from diptych.queries.projection import Plan
 from diptych.queries.reader import Reader, SqlReader
-from diptych.queries.replicas import Replica
 from diptych.queries.source import Source
 
-__all__ = ["QueryHandler", "Unseen"]
+__all__ = ["Elsewhere", "QueryHandler", "Unseen"]
 
 Unseen = Callable[[Plan], Callable[[], Coroutine[Any, Any, Any]]]
+
+
+class Elsewhere(Protocol):
+    """Another place to read from: a replica, or rows that are not served yet."""
+
+    def source(self, source: Source) -> Source:
+        """Where a projection is read there."""
 
 
 class QueryHandler:
@@ -44,7 +50,7 @@ class QueryHandler:
         self,
         query: Any,
         unseen: Unseen | None = None,
-        replica: Replica | None = None,
+        replica: Elsewhere | None = None,
         lacking: Mapping[str, Lacking] | None = None,
     ) -> Any:
         """Call the function. With `unseen`, readers also show what projections have not seen yet;
@@ -59,7 +65,7 @@ class QueryHandler:
         return await result if self.spec.waits or inspect.isawaitable(result) else result
 
     def _readers_for(
-        self, unseen: Unseen | None, replica: Replica | None, lacking: Mapping[str, Lacking]
+        self, unseen: Unseen | None, replica: Elsewhere | None, lacking: Mapping[str, Lacking]
     ) -> dict[str, Any]:
         wanted = dict(self._fixed)
         for name, (kind, source) in self._readers.items():

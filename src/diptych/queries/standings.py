@@ -38,20 +38,21 @@ class LeaseSwap(NamedTuple):
     after: Lease
 
 
+Role = Literal["served", "building", "kept"]
+"""What the rows of a generation are for: queries; being built beside them; going back to."""
+
+
 class CheckpointInfo(NamedTuple):
     """Where a projection stands, and the fingerprint its rows were made for ('': no rows yet).
 
-    `parks` says whether `parked` would answer anything.
+    `parks` says whether `parked` would answer anything; `role` what its rows are for.
     """
 
     position: int
     fingerprint: str
     lease: Lease = Lease()
     parks: bool = False
-
-
-Role = Literal["served", "building", "kept"]
-"""What the rows of a generation are for: queries; being built beside them; going back to."""
+    role: Role = "served"
 
 
 class Generation(NamedTuple):

@@ -4,8 +4,8 @@ Safety never rests on time. Whoever moves a projection writes with the epoch of 
 store refuses an older epoch (ReadStore G11): a process that was stopped, and goes on after another
 has taken over, changes nothing. Time only decides when to take over: who wants the lease writes a
 question into it, and its holder answers. A holder that leaves a question unanswered for
-`ANSWER_WITHIN_S`, on the clock of the one who asked, is given up. No clocks are compared, and as
-long as nobody asks, nothing is written.
+`ANSWER_WITHIN_S` (longer where the store is slow), on the clock of the one who waits, is given up.
+No clocks are compared, and as long as nobody asks, nothing is written.
 
 A holder whose process has certainly ended on this machine is not asked. One that closes lets go.
 A holder that is asked by one with fewer leases gives it one, until they are about even.
@@ -32,11 +32,19 @@ TEND_EVERY_S = 0.2
 """How often leases are looked at: to take what is free, and to answer."""
 
 ASK_EVERY_S = 0.4
-"""How long an answer is believed."""
+"""How long the answer to a question of one's own is believed; that of somebody else half as long,
+so that all who wait have their turn at asking, and at being given a lease."""
 
 ANSWER_WITHIN_S = 0.9
 """How long a holder may leave a question unanswered. A take-over from a process that was stopped,
 or killed on another machine, takes at most this, ASK_EVERY_S, and TEND_EVERY_S twice: 1.7 s."""
+
+LOOKS = 4
+"""How much longer a holder may take, in looks at a slow store: it has to read the question and to
+write its answer, and who waits has to read that."""
+
+HANGS_S = 5.0
+"""A look at a store that takes longer is given up and begun anew: on another connection."""
 
 LET_GO_WITHIN_S = 1.0
 """How long closing waits for a store that does not answer; the lease is then taken, not given."""
@@ -49,7 +57,8 @@ class Leases:
     """The leases of some projections of one store, as one of those who want them sees them.
 
     With `shares` False none is taken but by `seize`: that is for somebody who mends something by
-    hand, and `why` is shown to those who wait.
+    hand, and `why` is shown to those who wait. One that does not `fits` (name, where it stands) is
+    not taken, and let go of.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Leases:
         *,
         shares: bool = True,
         why: str = "",
+        fits: Callable[[str, CheckpointInfo], bool] = lambda _, __: True,
     ) -> None:
         self.owner = f"{environment.process}/{environment.new_id()[-6:]}"
         self.held: dict[str, int] = {}
@@ -69,22 +79,34 @@ class Leases:
         self._projections = tuple(projections)
         self._environment = environment
         self._shares = shares
+        self._fits = fits
         self._why = why
-        self._asked: dict[str, tuple[str, float]] = {}
+        self._stood: dict[str, tuple[tuple[int, str, bool], float]] = {}
         self._given: Counter[str] = Counter()
         self._confirmed_s = environment.monotonic_s()
+        self._look_s = 0.0
         self._turn = asyncio.Lock()
 
     async def keep(self, seen: Callable[[Mapping[str, CheckpointInfo]], None]) -> None:
-        """Tend for ever, telling `seen` what was found; a store that fails is asked again."""
+        """Tend for ever, telling `seen` what was found; a store that fails is asked again.
+
+        Who cannot confirm what it holds, because the store fails or does not answer, holds nothing
+        (and says so, finding nothing) before anybody else could rightly take it.
+        """
+        loop = asyncio.get_running_loop()
         while True:
+            left_s = self._confirmed_s + self._patience_s() - self._environment.monotonic_s()
+            doubt = loop.call_later(max(left_s, 0.0), self._give_up, seen)
             try:
-                seen(await self.tend())
-            except StoreError:
-                # Who cannot confirm its lease stops before anybody could rightly take it over.
-                if self._environment.monotonic_s() - self._confirmed_s > ANSWER_WITHIN_S:
-                    self.held.clear()
-                    seen({})
+                async with asyncio.timeout(HANGS_S):
+                    found = await self.tend()
+            except (StoreError, TimeoutError):
+                if self._environment.monotonic_s() - self._confirmed_s > self._patience_s():
+                    self._give_up(seen)
+            else:
+                seen(found)
+            finally:
+                doubt.cancel()
             await self._environment.sleep(TEND_EVERY_S)
 
     async def tend(self) -> dict[str, CheckpointInfo]:
@@ -95,15 +117,13 @@ class Leases:
         async with self._turn:
             started = self._environment.monotonic_s()
             found = await self._store.checkpoints(self._projections)
-            swaps: list[LeaseSwap] = []
-            self._given.clear()
             for name, info in found.items():
                 self._look(name, info.lease)
-                after = self._wanted(name, info)
-                if after is not None:
-                    swaps.append(LeaseSwap(name, info.lease, after))
-            await self._swap(swaps)
+            self._given.clear()
+            wanted = [(name, self._wanted(name, info)) for name, info in found.items()]
+            await self._swap([LeaseSwap(n, found[n].lease, to) for n, to in wanted if to])
             self._confirmed_s = started
+            self._look_s = self._environment.monotonic_s() - started
             return found
 
     async def seize(self) -> None:
@@ -136,18 +156,20 @@ class Leases:
         )
 
     async def release(self) -> None:
-        """Let go of everything that is held. Raises StoreError."""
+        """Let go of everything that is held, and withdraw the questions that nobody has answered:
+        who has left must not be given a lease. Raises StoreError.
+        """
         async with self._turn:
-            for name in list(self.held):
-                while name in self.held:
-                    lease = self._seen[name]
-                    free = msgspec.structs.replace(
-                        read_terms(lease), owner="", why="", crashes=0, suspect=0, trying=0, tried=0
-                    )
-                    if not await self._swap(
-                        [LeaseSwap(name, lease, write_terms(lease.epoch + 1, free))]
-                    ):
-                        self._look(name, (await self._store.checkpoint(name)).lease)
+            left = True
+            while left:
+                found = await self._store.checkpoints(self._projections)
+                swaps: list[LeaseSwap] = []
+                for name, info in found.items():
+                    self._look(name, info.lease)
+                    after = self._left(info.lease.epoch, self.terms[name])
+                    if after is not None:
+                        swaps.append(LeaseSwap(name, info.lease, after))
+                left = await self._swap(swaps) < len(swaps)
 
     def holder(self, projection: str) -> str:
         """Who held it when it was last looked at; '' for nobody."""
@@ -171,24 +193,38 @@ class Leases:
         else:
             self.held.pop(projection, None)
 
+    def _give_up(self, seen: Callable[[Mapping[str, CheckpointInfo]], None]) -> None:
+        self.held.clear()
+        seen({})
+
+    def _patience_s(self) -> float:
+        """How long a question may stand: the answer of a holder that lives has come by then."""
+        return ANSWER_WITHIN_S + LOOKS * self._look_s
+
     def _wanted(self, projection: str, info: CheckpointInfo) -> Lease | None:
         """What the lease should become; None: what it is."""
         epoch, terms = info.lease.epoch, self.terms[projection]
+        fits = self._fits(projection, info)
         if terms.owner == self.owner:
-            return self._answered(projection, epoch, terms)
-        if not self._shares:
+            return self._answered(epoch, terms) if fits else _free(epoch, terms)
+        if not self._shares or not fits:
             return None
         if not terms.owner:
             return self._taken(epoch, terms)
-        waited_s = self._waited_s(projection, terms.asked)
+        waits = terms.asked != terms.answered
+        waited_s = self._waited_s(projection, epoch, terms)
         gone = self._environment.is_gone(terms.owner.rpartition("/")[0])
-        if gone or (terms.asked != terms.answered and waited_s > ANSWER_WITHIN_S):
+        if gone or (waits and waited_s > self._patience_s()):
             return self._taken(epoch, _after_a_crash(terms, info.position))
-        if not terms.asked or (terms.asked == terms.answered and waited_s > ASK_EVERY_S):
-            question = f"{self.owner}?{self._environment.new_id()[-6:]}"
-            asking = msgspec.structs.replace(terms, asked=question, owns=len(self.held))
-            return write_terms(epoch, asking)
-        return None
+        believed_s = ASK_EVERY_S if self._is_mine(terms.asked) else ASK_EVERY_S / 2
+        # Who has fewer may ask in the place of another: the one who asks is given something.
+        asks = len(self.held) < terms.owns if waits else waited_s > believed_s
+        if not asks and terms.asked:
+            return None
+        question = f"{self.owner}?{self._environment.new_id()[-6:]}"
+        asking = msgspec.structs.replace(terms, asked=question, owns=len(self.held))
+        self._waited_s(projection, epoch, asking)
+        return write_terms(epoch, asking)
 
     def _taken(self, epoch: int, terms: Terms) -> Lease:
         mine = msgspec.structs.replace(
@@ -196,25 +232,45 @@ class Leases:
         )
         return write_terms(epoch + 1, mine)
 
-    def _answered(self, projection: str, epoch: int, terms: Terms) -> Lease | None:
+    def _answered(self, epoch: int, terms: Terms) -> Lease | None:
         if terms.asked == terms.answered:
             return None
         asker = terms.asked.rpartition("?")[0]
-        if self._shares and len(self.held) - terms.owns - self._given[asker] > 1:
+        # It may have got some since it asked.
+        has = max(terms.owns, sum(each.owner == asker for each in self.terms.values()))
+        keeps = len(self.held) - self._given.total()
+        if self._shares and keeps - has - self._given[asker] > 1:
             self._given[asker] += 1
-            del self.held[projection]
             given = msgspec.structs.replace(terms, owner=asker, asked="", answered="", owns=0)
             return write_terms(epoch + 1, given)
         return write_terms(epoch, msgspec.structs.replace(terms, answered=terms.asked))
 
-    def _waited_s(self, projection: str, question: str) -> float:
-        """For how long a question (of anybody) has stood there, on our own clock."""
+    def _left(self, epoch: int, terms: Terms) -> Lease | None:
+        """What the lease should become when this one leaves; None: what it is."""
+        if terms.owner == self.owner:
+            return _free(epoch, terms)
+        if self._is_mine(terms.asked) and terms.asked != terms.answered:
+            return write_terms(epoch, msgspec.structs.replace(terms, asked="", answered="", owns=0))
+        return None
+
+    def _is_mine(self, question: str) -> bool:
+        return question.rpartition("?")[0] == self.owner
+
+    def _waited_s(self, projection: str, epoch: int, terms: Terms) -> float:
+        """For how long it has been answered, or unanswered, as it is now: on our own clock."""
+        state = epoch, terms.answered, terms.asked != terms.answered
         now = self._environment.monotonic_s()
-        known, since = self._asked.get(projection, ("", now))
-        if known != question:
+        known, since = self._stood.get(projection, (state, now))
+        if known != state:
             since = now
-        self._asked[projection] = (question, since)
+        self._stood[projection] = (state, since)
         return now - since
+
+
+def _free(epoch: int, terms: Terms) -> Lease:
+    """The lease once its holder has let go; what a crash had left behind is forgotten."""
+    free = Terms(asked=terms.asked, answered=terms.answered, owns=terms.owns)
+    return write_terms(epoch + 1, free)
 
 
 def _after_a_crash(terms: Terms, position: int) -> Terms:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from diptych.errors import ConfigurationError
-from diptych.events.delay import delay_s
+from diptych.errors import ConfigurationError, DiptychError
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Capability, ReadStore
+from diptych.queries.source import Source
+from diptych.sync.generations import chosen, moved_here, of_generation
 from diptych.sync.hinge import Hinge
 from diptych.sync.inline import InlineProjections
 from diptych.sync.member import Member
+from diptych.sync.rebuild import Progress, Rebuild
 from diptych.sync.refreshing import Refreshing
-from diptych.sync.runner import Runner, changed
-from diptych.sync.status import Mode, ProjectionStatus, State
+from diptych.sync.runner import Runner
 
 __all__ = ["Panels"]
+
+LOOK_FOR_SWITCHES_S = 0.5
+"""How often it is asked whether another process has switched the rows that are read."""
 
 _log = logging.getLogger("diptych")
 
@@ -29,127 +33,154 @@ class Panels:
     then.
     """
 
-    def __init__(
-        self,
-        hinge: Hinge,
-        kept: Sequence[tuple[Plan, ReadStore]],
-        inline: set[str],
-    ) -> None:
-        self._hinge = hinge
-        self._kept = kept
-        self._inline = inline
-        self._runners: list[Runner] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._joined: set[str] = set()
+    def __init__(self, hinge: Hinge, sources: Sequence[Source], inline: set[str]) -> None:
+        self.sources = sources
+        self.inline = inline
+        self.environment = hinge.environment
         self.left_out: dict[str, str] = {}
         self.refreshing = {
-            plan.name: Refreshing(hinge, store, plan)
-            for plan, store in kept
-            if plan.table.view is not None and plan.table.view.kept == "materialized"
+            source.first.name: Refreshing(hinge, source.store, source.first)
+            for source in sources
+            if _kept(source.first) == "materialized"
         }
-        for plan, store in kept:
-            if plan.name in inline and Capability.INLINE not in store.capabilities:
+        self._hinge = hinge
+        self._runs = False
+        self._runners: dict[int, tuple[Runner, asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._joined: set[str] = set()
+        self._choosing = asyncio.Lock()
+        for source in sources:
+            name = source.first.name
+            if name in inline and Capability.INLINE not in source.store.capabilities:
                 raise ConfigurationError(
-                    f"{plan.name} cannot be inline: its store cannot take part in transactions."
+                    f"{name} cannot be inline: its store cannot take part in transactions."
                 )
 
     async def open(self, *, run: bool) -> None:
         """Open the read stores; bring inline projections to the head; start the runners."""
-        for store, plans in self._by_store(self._kept):
-            await store.open([plan.table for plan in plans])
-        folded = [(plan, store) for plan, store in self._kept if plan.table.view is None]
-        inline = [(plan, store) for plan, store in folded if plan.name in self._inline]
+        self._runs = run
+        self._choosing = asyncio.Lock()
         self.left_out.clear()
-        for store, plans in self._by_store(inline):
-            await self._open_inline(store, plans, refuse=run)
+        for store, sources in self._by_store(self.sources):
+            await store.open([s.first.table for s in sources if s.first.table.view is not None])
+            await self._choose(store, sources)
+            inline = [s.plan for s in sources if s.first.name in self.inline]
+            if inline:
+                await self._open_inline(store, inline, refuse=run)
+            if run:
+                await self._start(store, sources)
         if run:
-            later = [(plan, store) for plan, store in folded if plan.name not in self._inline]
-            for store, plans in self._by_store(later):
-                runner = self._runner(store, plans)
-                self._runners.append(runner)
-                self._tasks.append(
-                    asyncio.create_task(runner.run(), name=f"projections of {store!r}")
-                )
             self._tasks += [
                 asyncio.create_task(one.run(), name=f"refreshing {one.plan.name}")
                 for one in self.refreshing.values()
                 if one.plan.refreshed_after
             ]
+        self._tasks.append(asyncio.create_task(self._look_for_switches(), name="switches"))
 
     async def close(self) -> None:
         """Stop the runners, let a refresh finish, and close the stores."""
         for task in self._tasks:
             task.cancel()
-        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                _log.error("a projection runner had ended with an error", exc_info=ended)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(self._stop(store) for store, _ in self._by_store(self.sources)))
         for one in self.refreshing.values():
             await one.finish()
         self._tasks.clear()
-        self._runners.clear()
         self._hinge.arrivals.forget()
-        for store, _ in self._by_store(self._kept):
+        for store, _ in self._by_store(self.sources):
             await store.close()
 
-    async def rebuild(self, name: str) -> None:
-        """Forget a projection's rows and fold the log again; raise what it fails on.
+    @property
+    def members(self) -> dict[str, tuple[Member, Runner]]:
+        """The projections that runners of this process hold, by the names of their generations."""
+        return {m.plan.name: (m, r) for r, _ in self._runners.values() for m in r.members}
 
-        The rows of a view are computed anew.
-        """
-        if name in self.refreshing:
-            await self.refreshing[name].refresh()
-            return
-        if self._tasks:
-            raise ConfigurationError(
-                f"{name} is being run by this application; open it with "
-                "projections=False to rebuild."
-            )
-        for plan, store in self._kept:
-            if plan.name == name and plan.table.view is None:
-                await store.reset(plan.table)
-                runner = self._runner(store, [plan])
-                await runner.catch_up()
-                for member in runner.members:
-                    if member.error is not None:
-                        raise member.error
+    def rebuild(
+        self, source: Source, throttle: float | None = None, progress: Progress | None = None
+    ) -> Rebuild:
+        """What rebuilds a projection."""
+        return Rebuild(
+            self._hinge, source.store, source.first, throttle=throttle, progress=progress
+        )
 
-    async def status(self) -> list[ProjectionStatus]:
-        """Where every projection stands."""
-        head = await self._hinge.log.head()
-        members = {m.plan.name: (m, r) for r in self._runners for m in r.members}
-        made = []
-        for plan, store in self._kept:
-            found = await store.checkpoint(plan.name)
-            lag = max(0, head - found.position)
-            member, runner = members.get(plan.name, (None, None))
-            made.append(
-                ProjectionStatus(
-                    name=plan.name,
-                    mode=self._mode(plan),
-                    state=self._state(plan, member, lag, found.fingerprint),
-                    position=found.position,
-                    head=head,
-                    lag_events=lag,
-                    delay_s=await self._delay(found.position, lag),
-                    events_per_s=runner.folded / runner.busy_s if runner and runner.busy_s else 0.0,
-                    why=self._why(plan, found.fingerprint),
-                )
-            )
-        return made
+    async def choose_again(self, source: Source) -> None:
+        """Read the generation that is served now, and move those that are to be moved."""
+        async with self._choosing:
+            of_store = [one for one in self.sources if one.store is source.store]
+            await self._stop(source.store)
+            await self._choose(source.store, of_store)
+            if self._runs:
+                await self._start(source.store, of_store)
+
+    async def _choose(self, store: ReadStore, sources: Sequence[Source]) -> None:
+        """Open the generations that are read, and read them."""
+        for source in sources:
+            if source.first.table.view is None:
+                name = chosen(source.first, await store.generations(source.first.name))
+                plan = of_generation(source.first, name)
+                await store.open([plan.table])
+                source.plan = plan
+
+    async def _start(self, store: ReadStore, sources: Sequence[Source]) -> None:
+        plans: list[Plan] = []
+        for source in sources:
+            if source.first.table.view is None and source.first.name not in self.inline:
+                names = moved_here(source.first, await store.generations(source.first.name))
+                plans += [of_generation(source.first, name) for name in names]
+        if plans:
+            await store.open([plan.table for plan in plans])
+            runner = Runner(self._hinge, store, plans)
+            task = asyncio.create_task(runner.run(), name=f"projections of {store!r}")
+            self._runners[id(store)] = (runner, task)
+
+    async def _stop(self, store: ReadStore) -> None:
+        _, task = self._runners.pop(id(store), (None, None))
+        if task is not None:
+            task.cancel()
+            ended = (await asyncio.gather(task, return_exceptions=True))[0]
+            if isinstance(ended, Exception):
+                _log.error("a projection runner had ended with an error", exc_info=ended)
+
+    async def _look_for_switches(self) -> None:
+        while True:
+            await self._hinge.environment.sleep(LOOK_FOR_SWITCHES_S)
+            for store, sources in self._by_store(self.sources):
+                folded = [one for one in sources if one.first.table.view is None]
+                try:
+                    found = await store.checkpoints([one.plan.name for one in folded])
+                    for source in folded:
+                        info = found[source.plan.name]
+                        # One that was dropped has forgotten everything.
+                        if info.role != "served" or not info.fingerprint:
+                            await self._look_at(source)
+                except DiptychError as error:
+                    _log.debug("cannot look for switches: %s", error)
+
+    async def _look_at(self, source: Source) -> None:
+        generations = await source.store.generations(source.first.name)
+        if chosen(source.first, generations) != source.plan.name:
+            await self.choose_again(source)
 
     async def _open_inline(self, store: ReadStore, plans: list[Plan], *, refuse: bool) -> None:
-        runner = self._runner(store, plans)
+        runner = Runner(self._hinge, store, plans)
         await runner.catch_up()
+        arrivals = self._hinge.arrivals
         for member in runner.members:
+            if member.runs and member.parking.lanes:
+                member.state = "failed"
+                first = min(lane.name for lane in member.parking.lanes)
+                arrivals.stop(
+                    member.plan.name,
+                    f"{first!r} is parked, and an inline projection parks nothing. Make it "
+                    f"asynchronous and retry: diptych parked retry {member.plan.name}",
+                )
             if refuse and not member.runs:
                 raise ConfigurationError(
                     f"the inline projection {member.plan.name} cannot take part: "
-                    f"{self._hinge.arrivals.trouble(member.plan.name)}"
+                    f"{arrivals.trouble(member.plan.name)}"
                 )
         self.left_out.update(
-            (m.plan.name, self._hinge.arrivals.trouble(m.plan.name))
-            for m in runner.members
-            if not m.runs
+            (m.plan.name, arrivals.trouble(m.plan.name)) for m in runner.members if not m.runs
         )
         # A log keeps its participants when it is closed: none may join twice.
         new = [m.plan for m in runner.members if m.runs and m.plan.name not in self._joined]
@@ -157,40 +188,13 @@ class Panels:
             self._hinge.log.join(InlineProjections(self._hinge.registry, store, new))
             self._joined.update(plan.name for plan in new)
 
-    def _runner(self, store: ReadStore, plans: list[Plan]) -> Runner:
-        return Runner(self._hinge, store, plans)
-
-    def _mode(self, plan: Plan) -> Mode:
-        if plan.table.view is not None:
-            return "materialized" if plan.table.view.kept == "materialized" else "view"
-        return "inline" if plan.name in self._inline else "async"
-
-    def _state(self, plan: Plan, member: Member | None, lag: int, fingerprint: str) -> State:
-        if plan.table.made_otherwise(fingerprint):
-            return "changed"
-        if plan.name in self._inline:
-            return "inline"
-        if plan.table.view is not None:
-            return "behind" if lag else "live"
-        if member is None:
-            return "stopped"
-        if not member.runs or member.state == "retrying":
-            return member.state
-        return "catching up" if lag else "live"
-
-    def _why(self, plan: Plan, fingerprint: str) -> str:
-        if plan.table.made_otherwise(fingerprint):
-            return changed(plan)
-        return self._hinge.arrivals.trouble(plan.name)
-
-    async def _delay(self, position: int, lag: int) -> float:
-        if not lag:
-            return 0.0
-        return await delay_s(self._hinge.log, self._hinge.environment, position)
-
     @staticmethod
-    def _by_store(kept: Sequence[tuple[Plan, ReadStore]]) -> list[tuple[ReadStore, list[Plan]]]:
-        found: dict[int, tuple[ReadStore, list[Plan]]] = {}
-        for plan, store in kept:
-            found.setdefault(id(store), (store, []))[1].append(plan)
+    def _by_store(sources: Iterable[Source]) -> list[tuple[ReadStore, list[Source]]]:
+        found: dict[int, tuple[ReadStore, list[Source]]] = {}
+        for source in sources:
+            found.setdefault(id(source.store), (source.store, []))[1].append(source)
         return list(found.values())
+
+
+def _kept(plan: Plan) -> str:
+    return "" if plan.table.view is None else plan.table.view.kept

@@ -21,9 +21,11 @@ from diptych.errors import (
     StoreError,
     StoreUnavailable,
 )
+from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import CheckpointInfo
+from diptych.sync.heal import heal
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import LET_GO_WITHIN_S, Leases
 from diptych.sync.member import Member
@@ -51,6 +53,7 @@ class Runner:
         self.store = store
         self.folded = 0
         self.busy_s = 0.0
+        self._hinge = hinge
         self._log = hinge.log
         self._arrivals = hinge.arrivals
         self._environment = hinge.environment
@@ -67,7 +70,7 @@ class Runner:
         Cancelling between batches loses nothing: what was written carries its checkpoint.
         """
         names = [member.plan.name for member in self.members]
-        self._leases = Leases(self.store, names, self._environment)
+        self._leases = Leases(self.store, names, self._environment, fits=self._can_move)
         self._stepping.leases = self._leases
         keeping = asyncio.create_task(self._leases.keep(self._seen), name="leases")
         try:
@@ -120,17 +123,25 @@ class Runner:
             if member.state != "failed":
                 await self._find(member, found[member.plan.name])
 
+    def _can_move(self, name: str, found: CheckpointInfo) -> bool:
+        """Whether this process can move a projection at all: another may know better."""
+        member = next(one for one in self.members if one.plan.name == name)
+        return member.state != "failed" and not member.plan.table.made_otherwise(found.fingerprint)
+
     async def _find(self, member: Member, found: CheckpointInfo) -> None:
         name = member.plan.name
         if self._leases is not None:
             if name not in self._leases.held:
                 self._leave([member])
+                if member.plan.table.made_otherwise(found.fingerprint):
+                    self._hold(member, "changed", None, changed(member.plan))
                 return
             member.epoch, member.terms = self._leases.held[name], self._leases.terms[name]
         member.error = None  # of a step that another runner was faster with
         member.state = "live"
         member.position = found.position
-        self._arrivals.take(name)
+        if self._leases is not None:
+            self._arrivals.take(name)
         if member.plan.table.made_otherwise(found.fingerprint):
             self._hold(member, "changed", None, changed(member.plan))
             return
@@ -139,8 +150,16 @@ class Runner:
         if found.position > head:
             self._hold(member, "failed", _restored(member, head))
             return
-        member.parking.learn(await self.store.parked(name) if found.parks else ())
+        member.parking.learn(await self._parked(member) if found.parks else ())
         self._arrivals.arrive(name, found.position)
+
+    async def _parked(self, member: Member) -> list[Parked]:
+        """What is parked, after a retry of what only this release can read."""
+        name = member.plan.name
+        entries = await self.store.parked(name)
+        if await heal(self._hinge, self.store, member.plan, member.epoch, entries):
+            entries = await self.store.parked(name)
+        return entries
 
     async def _follow(self) -> None:
         while not self._look.is_set():
@@ -190,9 +209,7 @@ class Runner:
             if member.state == "failed":
                 continue
             stands = found[name].position if name in found else 0
-            if held != (None if member.state == "standing by" else member.epoch) or (
-                held is not None and stands > member.position
-            ):
+            if held != member.epoch or (held is not None and stands > member.position):
                 self._look.set()
                 self._hurry.set()
 

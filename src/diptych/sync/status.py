@@ -35,7 +35,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
     `owner` names the process that moves it, '' where that is not known; `epoch` counts how often
     another one took it over. `parked_keys` counts keys that wait for somebody to act, `errors` what
     went wrong since the process that runs it began. `eta_s` is when it will have come to the head,
-    in seconds; None: that cannot be told.
+    in seconds; None: that cannot be told. `generation` names the rows that are read.
     """
 
     name: str
@@ -52,3 +52,4 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
     parked_keys: int = 0
     eta_s: float | None = None
     errors: int = 0
+    generation: str = ""

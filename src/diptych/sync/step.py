@@ -24,7 +24,7 @@ from diptych.sync.lease import Leases
 from diptych.sync.member import Member
 from diptych.sync.subscription import Delivery, Subscription
 
-__all__ = ["CATCH_UP_BATCH", "LIVE_BATCH", "REBUILD_BATCH", "Stepping"]
+__all__ = ["CATCH_UP_BATCH", "LIVE_BATCH", "REBUILD_BATCH", "TRANSIENT", "Stepping"]
 
 LIVE_BATCH = 1_000
 CATCH_UP_BATCH = 5_000
@@ -37,7 +37,7 @@ DEATHS = 2
 """An event is parked once so many holders have died while it was folded alone; after twice as many,
 the whole stream is, because telling its key may be what kills."""
 
-_TRANSIENT = (CheckpointMoved, LeaseLost, StoreUnavailable, OutcomeUnknown)
+TRANSIENT = (CheckpointMoved, LeaseLost, StoreUnavailable, OutcomeUnknown)
 """What says nothing about the events: the same batch may go through in a moment."""
 
 _log = logging.getLogger("diptych")
@@ -77,7 +77,7 @@ class Stepping:
             await asyncio.sleep(0)  # folding is pure Python: let commands through between two
         try:
             await self._write(folded)
-        except _TRANSIENT:
+        except TRANSIENT:
             raise
         except Exception:  # noqa: BLE001  one of them cannot be written; the others must not wait
             for member, _ in folded:
@@ -157,7 +157,7 @@ class Stepping:
             # A store that refuses even this has something against all of them.
             await self._write([(member, self._stay(member))])
             await self._halve(member, wanted, delivery.upto)
-        except _TRANSIENT:
+        except TRANSIENT:
             raise
         except ProjectionFailed as error:
             member.error = error
@@ -169,7 +169,7 @@ class Stepping:
         try:
             change = await self._fold(member, envelopes, member.position, upto)
             await self._write([(member, change)])
-        except (*_TRANSIENT, ProjectionFailed):
+        except (*TRANSIENT, ProjectionFailed):
             raise
         except Exception as error:
             if not envelopes:

@@ -29,13 +29,9 @@ _OF_PROJECTIONS: dict[str, Callable[[ProjectionStatus], Value]] = {
 
 
 class LookCollector(Collector):
-    """Gives what was seen last. A scrape is synchronous and asks nobody: it costs microseconds.
+    """Gives what was seen last. A scrape is synchronous and asks nobody: it costs microseconds."""
 
-    `version_of` gives the version of a projection by name.
-    """
-
-    def __init__(self, version_of: Callable[[str], str]) -> None:
-        self._version_of = version_of
+    def __init__(self) -> None:
         self._look = Look()
         self._beyond: frozenset[str] = frozenset()
         self._regressions = 0
@@ -68,7 +64,7 @@ class LookCollector(Collector):
 
     def _samples(self) -> dict[str, Samples]:
         look = self._look
-        known = [((one.name, self._version_of(one.name)), one) for one in look.projections]
+        known = [((one.name, one.generation), one) for one in look.projections]
         blocked = [((look.obstacle.cause,), look.obstacle.seconds)] if look.obstacle else []
         found: dict[str, Samples] = {
             name: [(labels, value(one)) for labels, one in known]

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import msgspec
 
 from diptych.application import App
-from diptych.errors import DiptychError
 from diptych.queries.source import Source
 from diptych.sync.status import ProjectionStatus
 from diptych.telemetry.deadline import within
@@ -97,7 +96,7 @@ async def _look_closer(
     async def tell(question: Coroutine[Any, Any, Any], what: str) -> Any:
         try:
             return await within(within_s, question)
-        except (DiptychError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  as in `_answers`
             troubles.append(f"{what}: {_said(error, within_s)}")
             return None
 
@@ -106,10 +105,12 @@ async def _look_closer(
             await app.open(projections=False)
         return await ask()
 
-    status, replicas, obstacle = await asyncio.gather(
+    stores = {_named(kept): kept[0].store for kept in _by_store(app)}
+    status, replicas, obstacle, *in_their_way = await asyncio.gather(
         tell(opened(app.status), "where projections stand"),
         tell(opened(app.replicas), "where replicas stand"),
         tell(app.log.held_up_by(), "what holds up appends"),
+        *(tell(one.held_up_by(), f"what holds up {name}") for name, one in stores.items()),
     )
     more = [
         Dependency("replica", one.name, one.up, required=False, why=one.why)
@@ -117,6 +118,11 @@ async def _look_closer(
     ]
     troubles += [f"replica {one.name}: {one.why}" for one in more if not one.ok]
     troubles += [f"{one.name}: {one.why}" for one in status or () if one.why]
+    troubles += [
+        f"writes to {name} wait: {why}"
+        for name, why in zip(stores, in_their_way, strict=True)
+        if why
+    ]
     held_up = str(obstacle or "")
     return more, status or [], held_up, troubles + ([held_up] if held_up else [])
 
@@ -143,20 +149,20 @@ async def _log(app: App, *, opening: bool) -> None:
 async def _store(kept: list[Source], *, opening: bool) -> None:
     store = kept[0].store
     if opening:
-        await store.open([one.plan.table for one in kept])
-    await store.checkpoint(kept[0].plan.name)
+        await store.open([])
+    await store.generations(kept[0].first.name)
 
 
 def _by_store(app: App) -> list[list[Source]]:
     """The projections of each store; each of them is listed by its class and by its rows'."""
     found: dict[int, dict[str, Source]] = {}
     for source in app.sources.values():
-        found.setdefault(id(source.store), {})[source.plan.name] = source
+        found.setdefault(id(source.store), {})[source.first.name] = source
     return [list(kept.values()) for kept in found.values()]
 
 
 def _named(kept: list[Source]) -> str:
-    names = ", ".join(one.plan.name for one in kept)
+    names = ", ".join(one.first.name for one in kept)
     return f"{kept[0].store.describe()['adapter']} of {names}"
 
 
@@ -168,8 +174,10 @@ def _said(error: BaseException, within_s: float) -> str:
 
 def _runners_ended(app: App) -> dict[str, str]:
     """The tasks that move projections and have ended by themselves, and why."""
-    ended = [task for task in app._panels._tasks if task.done()]  # noqa: SLF001  no other door yet
+    panels = app._panels  # noqa: SLF001  it has no other door yet
+    tasks = [*panels._tasks, *(task for _, task in panels._runners.values())]  # noqa: SLF001
     return {
         task.get_name(): "cancelled" if task.cancelled() else repr(task.exception())
-        for task in ended
+        for task in tasks
+        if task.done()
     }

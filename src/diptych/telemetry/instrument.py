@@ -80,7 +80,7 @@ class Telemetry:
         )
         # Finding a child by its labels takes a lock; here they are found by a tuple.
         self._took: dict[tuple[type, str], Any] = {}
-        self._collector = LookCollector(self._version_of)
+        self._collector = LookCollector()
         registry.register(self._collector)
         self._looked_at_s = float("-inf")
         self._looking: asyncio.Task[None] | None = None
@@ -175,9 +175,6 @@ class Telemetry:
             took = self._commands.labels(command.__name__, outcome)
             self._took[command, outcome] = took
         took.observe(seconds)
-
-    def _version_of(self, name: str) -> str:
-        return self._app.plan_named(name).table.fingerprint
 
 
 def _histogram(name: str, registry: CollectorRegistry) -> Histogram:

@@ -12,7 +12,9 @@ _HEAD_BYTES = 8_192
 _HEAD_WITHIN_S = 5.0
 _ANSWER_WITHIN_S = 20.0
 _AT_ONCE = 16
-"""Who connects and says nothing is let go of after a few seconds; more than so many are not heard."""
+"""Who connects and says nothing is let go of after a few seconds; whoever comes when so many are
+there is not heard.
+"""
 
 
 async def serve_metrics(

@@ -24,8 +24,8 @@ class Spans:
     gave no correlation id gets the trace id as one: it is recorded with the events, so that an
     event leads to the trace that it came from, and a trace to its events.
 
-    `provider` says where spans go; default: the one that is set globally. Values of messages,
-    actors and tenants are not put into spans: they may be personal.
+    `provider` says where spans go; default: the one that is set globally. Of a message, only
+    its type and the stream's name are put into a span; actors and tenants may be personal.
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:

@@ -83,10 +83,10 @@ def properties(
 
     `events` are Hypothesis strategies for events that cannot be made up from the types of their
     fields; `histories` is a strategy of lists of events, or a function that makes a possible
-    history of any list (leaves some out, sorts). An event on which the projection raises is left out, as if
-    it had never been recorded, unless `may_raise` is False: then it is a finding. `examples`
-    histories of up to `longest` events are tried. `another_process` True insists on one, False does
-    without, None takes one where the projection's module can be loaded there.
+    history of any list (leaves some out, sorts). An event on which the projection raises is left
+    out, as if it had never been recorded, unless `may_raise` is False: then it is a finding.
+    `examples` histories of up to `longest` events are tried. `another_process` True insists on one,
+    False does without, None takes one where the projection's module can be loaded there.
 
     Raises UnsteadyProjection, an AssertionError, with the shortest history found, as a scenario and
     with the seed that finds it again; AssertionError when an event was left out every time;

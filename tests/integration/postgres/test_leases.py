@@ -13,7 +13,13 @@ from diptych.adapters.postgres import read_store as module
 from diptych.adapters.postgres.changes import raise_unless_fit
 from diptych.adapters.postgres.grant_application import grant_application
 from diptych.adapters.postgres.read_store import PostgresReadStore
-from diptych.errors import CheckpointMoved, LeaseLost, OutcomeUnknown, SchemaTooNew, StoreUnavailable
+from diptych.errors import (
+    CheckpointMoved,
+    LeaseLost,
+    OutcomeUnknown,
+    SchemaTooNew,
+    StoreUnavailable,
+)
 from diptych.queries.parked import Parked
 from diptych.queries.read_model import ReadModel, shape_of
 from diptych.queries.read_store import Change, Lease, LeaseSwap, Row, TableSpec
@@ -132,10 +138,14 @@ async def test_a_process_stopped_within_its_apply_loses_its_session(
 ):
     stopped = PostgresReadStore(f"{postgres_url}&timeout_s=1&sslmode=allow")
     await stopped.open([PAGES])
-    with pytest.raises(OutcomeUnknown):
+
+    async def apply_and_stop():
         async with stopped._opened().transaction() as connection:
             await stopped.within(connection).apply([page(0, epoch=1)])
             assert await elsewhere.swap_leases([swap(FIRST, SECOND)]) == [True]
+
+    with pytest.raises(OutcomeUnknown):
+        await apply_and_stop()
     await stopped.close()
     assert await elsewhere.count("pages") == 0
 
@@ -334,18 +344,25 @@ async def test_an_application_role_swaps_and_parks(store, postgres, postgres_url
 
 # ------------------------------------------------------------------------- read models of version 1
 
-VERSION_1 = (
-    "CREATE TABLE read_store (version integer NOT NULL)",
-    'CREATE TABLE checkpoints (projection text COLLATE "C" PRIMARY KEY, position bigint NOT NULL '
-    "DEFAULT 0, fingerprint text NOT NULL DEFAULT '') WITH (fillfactor = 50)",
-    "INSERT INTO read_store (version) VALUES (1)",
-    "COMMENT ON TABLE read_store IS 'read models 6a1f'",
-    "CREATE TABLE pages (_position bigint NOT NULL, id text COLLATE \"C\" NOT NULL, text text "
-    'COLLATE "C" NOT NULL, PRIMARY KEY (id)) WITH (fillfactor = 90)',
-    "INSERT INTO checkpoints (projection) VALUES ('pages') ON CONFLICT DO NOTHING",
-    "UPDATE checkpoints SET position = 5, fingerprint = '1' WHERE projection = 'pages'",
-    "INSERT INTO pages VALUES (5, 'a', 'kept')",
-)
+VERSION_1 = """
+CREATE TABLE read_store (version integer NOT NULL);
+CREATE TABLE checkpoints (
+    projection text COLLATE "C" PRIMARY KEY,
+    position bigint NOT NULL DEFAULT 0,
+    fingerprint text NOT NULL DEFAULT ''
+) WITH (fillfactor = 50);
+INSERT INTO read_store (version) VALUES (1);
+COMMENT ON TABLE read_store IS 'read models 6a1f';
+CREATE TABLE pages (
+    _position bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    text text COLLATE "C" NOT NULL,
+    PRIMARY KEY (id)
+) WITH (fillfactor = 90);
+INSERT INTO checkpoints (projection) VALUES ('pages') ON CONFLICT DO NOTHING;
+UPDATE checkpoints SET position = 5, fingerprint = '1' WHERE projection = 'pages';
+INSERT INTO pages VALUES (5, 'a', 'kept')
+"""
 WRITE_AS_VERSION_1 = (
     "WITH moved AS (UPDATE checkpoints AS c SET position = $2::bigint, fingerprint = "
     "CASE WHEN c.position = 0 THEN $3::text ELSE c.fingerprint END "
@@ -360,8 +377,7 @@ WRITE_AS_VERSION_1 = (
 @pytest.fixture
 async def version_1(other, postgres_schema):
     await other.execute(f'CREATE SCHEMA "{postgres_schema}"')
-    for statement in VERSION_1:
-        await other.execute(statement)
+    await other.execute(VERSION_1)
     return other
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import asyncpg
 import pytest
@@ -138,10 +139,10 @@ async def test_nothing_is_parked_by_a_call_that_fails(store):
 
 
 async def test_inline_rows_park_in_the_transaction_of_the_log(store, other):
-    with pytest.raises(LookupError):
-        async with other.transaction():
-            await store.within(other).apply([park(0, parked("a"))])
-            raise LookupError
+    failing = other.transaction()
+    await failing.start()
+    await store.within(other).apply([park(0, parked("a"))])
+    await failing.rollback()
     assert await store.parked("pages") == []
     async with other.transaction():
         await store.within(other).apply([park(0, parked("a"))])
@@ -167,9 +168,10 @@ async def test_whoever_waited_for_the_checkpoint_knows_what_was_parked_meanwhile
 
 
 async def blocked(observer, pid):
-    async with asyncio.timeout(20):
-        while not await observer.fetchval("SELECT pg_blocking_pids($1) <> '{}'", pid):
-            await asyncio.sleep(0.01)
+    deadline = time.monotonic() + 20
+    while not await observer.fetchval("SELECT pg_blocking_pids($1) <> '{}'", pid):
+        assert time.monotonic() < deadline, f"waited 20 s for session {pid} to wait for a lock"
+        await asyncio.sleep(0.01)
 
 
 async def test_many_are_parked_at_once_and_found_by_index(store, other):

@@ -86,7 +86,7 @@ async def test_a_projection_may_have_any_name(store, name):
     assert await store.count(name) == 0
 
 
-@pytest.mark.parametrize("name", ["events", "log", "checkpoints", "sqlite_x"])
+@pytest.mark.parametrize("name", ["events", "checkpoints", "parked", "parked_by_key", "sqlite_x"])
 async def test_names_that_are_taken_are_refused(store, name):
     with pytest.raises(ConfigurationError, match="taken"):
         await store.open([TableSpec(name, "1", shape_of(Book))])

@@ -88,20 +88,21 @@ async def test_f24_a_database_that_falls_silent_is_named_and_comes_back(postgres
 
 async def test_f24_looking_again_and_again_at_one_that_hangs_piles_nothing_up(black_hole):
     app = App("bank", BANK, write=f"postgresql://postgres@127.0.0.1:{black_hole}/shop?timeout_s=2")
-    before = len(asyncio.all_tasks())
+    before = asyncio.all_tasks()
     for _ in range(20):
         found = await health(app, within_s=0.05, opening=True)
         assert (found.alive, found.ready) == (True, False)
     async with asyncio.timeout(30):
-        while len(asyncio.all_tasks()) > before:
-            await asyncio.sleep(0.05)
+        while hanging := asyncio.all_tasks() - before:
+            await asyncio.wait(hanging, return_when="FIRST_COMPLETED")
     await app.close()
 
 
 def test_f24_the_command_line_says_what_hangs_and_ends(black_hole, tmp_path):
     url = f"postgresql://postgres@127.0.0.1:{black_hole}/shop"
     (tmp_path / "bankapp.py").write_text(
-        f"from banking import BANK\nfrom diptych import App\napp = App('bank', BANK, write={url!r})\n"
+        "from banking import BANK\nfrom diptych import App\n\n"
+        f"app = App('bank', BANK, write={url!r})\n"
     )
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests" / "unit")])
     command = [sys.executable, "-m", "diptych.cli", "health", "--app", "bankapp:app", "--json"]

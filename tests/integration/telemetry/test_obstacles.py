@@ -13,21 +13,20 @@ from banking import BANK, Deposit
 from diptych import App
 from diptych.adapters.postgres.database import PostgresDatabase
 from diptych.adapters.postgres.event_log import PostgresEventLog
-from diptych.adapters.postgres.obstacles import what_holds_up_writes
+from diptych.adapters.postgres.obstacles import what_holds_up_appends, what_holds_up_writes
 from diptych.adapters.postgres.url import locate
 from diptych.telemetry.health import health
 from diptych.telemetry.instrument import LOOK_EVERY_S, instrument
 from diptych.testing.contract.event_log.words import add, fact
 
-End = Callable[[asyncpg.Connection, asyncpg.Connection], Awaitable[Any]]
-
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """What `look` gives once it gives something."""
     async with asyncio.timeout(30):
-        while not (found := await look()):
+        while True:
+            if found := await look():
+                return found
             await asyncio.sleep(0.05)
-        return found
 
 
 async def appending(log: PostgresEventLog, other: asyncpg.Connection) -> asyncpg.transaction:
@@ -148,9 +147,6 @@ async def test_who_may_not_see_what_a_session_does_is_told_so(
     role = f"{postgres_schema}_app"
     await other.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD 'secret'")
     try:
-        from diptych.adapters.postgres.database import PostgresDatabase
-        from diptych.adapters.postgres.obstacles import what_holds_up_appends
-
         location = locate(_as(postgres_url, role))
         database = await PostgresDatabase.share(location)
         transaction = await appending(log, other)

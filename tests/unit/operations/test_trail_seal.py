@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import itertools
 import json
+import os
+import struct
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.errors import ConfigurationError, SealBroken, StoreUnavailable
@@ -77,6 +84,46 @@ OTHERS = [
 def test_no_two_logs_are_encoded_alike():
     logs = [*itertools.permutations(OTHERS, 1), *itertools.permutations(OTHERS, 2), ()]
     assert len({canonical(one) for one in logs}) == len(logs)
+
+
+def decoded(content: bytes) -> list[StoredEvent]:
+    """What `canonical` made its bytes of: where they can be read back, no two can be alike."""
+    events = []
+    while content:
+        position, version, schema, recorded_us, *lengths = struct.unpack(">8q", content[:64])
+        content = content[64:]
+        texts = []
+        for length in lengths:
+            texts.append(content[:length])
+            content = content[length:]
+        stream, name, data, meta = texts
+        there = (stream.decode(), version, name.decode(), schema, data, meta, recorded_us)
+        events.append(StoredEvent(position, *there))
+    return events
+
+
+NUMBER = st.integers(-(1 << 63), (1 << 63) - 1)
+STORED = st.builds(
+    StoredEvent, NUMBER, st.text(), NUMBER, st.text(), NUMBER, st.binary(), st.binary(), NUMBER
+)
+
+
+@given(st.lists(STORED, max_size=5))
+def test_what_is_hashed_can_be_read_back(events: list[StoredEvent]):
+    assert decoded(canonical(events)) == events
+
+
+async def test_two_logs_with_the_same_events_have_other_hashes(log, path):
+    event = EventToStore("Deposited", 1, b"{}", b'{"id":"e"}')
+    other = MemoryEventLog()
+    await other.open()
+    anchors = []
+    for number, one in enumerate((log, other)):
+        await one.append(Append((StreamAppend("a", 0, (event,)),), recorded_us=7))
+        anchor = path.with_name(f"anchor-{number}")
+        await seal(one, anchor, to_head=True)
+        anchors.append(json.loads(anchor.read_text())["hash"])
+    assert anchors[0] != anchors[1]
 
 
 async def test_the_same_log_has_the_same_hash_in_blocks_read_in_any_way(log, path, monkeypatch):
@@ -189,6 +236,48 @@ async def test_what_is_written_is_on_disk_when_it_counts_as_sealed(log, path, mo
     assert synced[-1] == path.stat().st_size > 0
 
 
+async def test_a_sealing_that_is_cancelled_while_it_writes_leaves_whole_lines(
+    log, path, monkeypatch
+):
+    begun, go_on = threading.Event(), threading.Event()
+    write = os.write
+
+    def slow(file: int, data: bytes) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        return write(file, data)
+
+    monkeypatch.setattr("os.write", slow)
+    await add(log, 30)
+    sealing = asyncio.create_task(seal(log, path))
+    assert await asyncio.to_thread(begun.wait, 10)
+    sealing.cancel()
+    threading.Timer(0.05, go_on.set).start()
+    with pytest.raises(asyncio.CancelledError):
+        await sealing
+    assert blocks(path) == [(1, 10), (11, 20), (21, 30)]
+    monkeypatch.undo()
+    assert (await seal(log, path)).blocks == 0
+
+
+async def test_a_disk_that_takes_half_a_line_is_told_and_goes_on_later(log, path, monkeypatch):
+    write = os.write
+
+    def half(file: int, data: bytes) -> int:
+        if len(data) < 400:
+            raise OSError(errno.ENOSPC, "no space left")
+        return write(file, data[: len(data) // 2])
+
+    monkeypatch.setattr("os.write", half)
+    await add(log, 60)
+    with pytest.raises(StoreUnavailable, match="no space left"):
+        await seal(log, path)
+    monkeypatch.undo()
+    assert (await check_log(log, path)).ok
+    assert (await seal(log, path)).upto == 60
+    assert (await check_log(log, path)).blocks == 6
+
+
 async def test_files_that_cannot_be_are_refused(log, tmp_path):
     await add(log, 10)
     with pytest.raises(ConfigurationError, match="cannot write the anchor"):
@@ -205,7 +294,6 @@ async def test_files_that_cannot_be_are_refused(log, tmp_path):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"position": 99},
         {"stream": "b"},
         {"version": 99},
         {"type": "Withdrawn"},
@@ -256,9 +344,9 @@ async def test_an_event_that_is_gone_is_named(log, path):
     await add(log, 50)
     await seal(log, path)
     del log._events[22]
-    log._read = lambda after, limit, filters: [
-        one for one in log._events if one.position > after
-    ][:limit]
+    log._read = lambda after, limit, filters: [one for one in log._events if one.position > after][
+        :limit
+    ]
     check = await check_log(log, path)
     assert found(check) == [(21, 30, "log")]
     assert "position 23 is gone" in check.findings[0].why

@@ -68,6 +68,12 @@ async def test_a_tree_crosses_correlation_ids_in_both_directions(app):
         assert drawn(await trail_of(app).tree(**wanted)) == expected
 
 
+async def test_what_was_recorded_before_a_correlation_id_became_known_is_found(app):
+    await told(app, ("p", "y", None), ("a", "x", "x"), ("b", "y", "a"))
+    tree = await trail_of(app).tree(correlation_id="x")
+    assert drawn(tree) == ["1", "command x", "  2", "    3"]
+
+
 async def test_a_missing_cause_is_marked_as_a_gap(app):
     await told(app, ("a", "x", "x"), ("b", "x", "lost"), ("c", "x", "b"), ("d", "x", "lost"))
     assert drawn(await trail_of(app).tree(correlation_id="x")) == [

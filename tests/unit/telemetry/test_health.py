@@ -71,9 +71,9 @@ async def test_a_projection_that_fails_is_no_reason_to_restart(monkeypatch):
 
 async def test_a_runner_that_has_ended_is(monkeypatch):
     async with App("bank", BANK) as app:
-        for task in app._panels._tasks:
-            task.cancel()
-        await asyncio.wait(app._panels._tasks)
+        ((_, task),) = app._panels._runners.values()
+        task.cancel()
+        await asyncio.wait([task])
         found = await health(app)
     assert (found.alive, found.ready) == (False, True)
     assert "has ended" in found.why[0]
@@ -97,7 +97,7 @@ async def test_a_store_out_of_reach_is_named_with_its_error(monkeypatch):
             raise StoreUnavailable("nobody there")
 
         with monkeypatch.context() as patched:
-            patched.setattr(store, "checkpoint", refuse)
+            patched.setattr(store, "generations", refuse)
             found = await health(app)
     assert not found.ready
     assert found.why == ("read store memory of balances: nobody there",)
@@ -121,6 +121,20 @@ async def test_what_holds_up_appends_is_told(monkeypatch):
     assert found.ready
     assert found.held_up == "session 5 (psql, idle in transaction) holds the lock, for 31 s"
     assert found.why == (found.held_up,)
+
+
+async def test_what_holds_up_a_read_store_is_told(monkeypatch):
+    async def held_up_by() -> str:
+        return "session 5 (psql) holds rows, for 31 s"
+
+    async with App("bank", BANK) as app:
+        (store,) = {source.store for source in app.sources.values()}
+        monkeypatch.setattr(store, "held_up_by", held_up_by)
+        found = await health(app)
+    assert found.ready
+    assert found.why == (
+        "writes to memory of balances wait: session 5 (psql) holds rows, for 31 s",
+    )
 
 
 async def test_a_deadline_holds_for_what_cannot_be_cancelled():

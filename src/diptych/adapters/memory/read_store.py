@@ -183,7 +183,7 @@ class MemoryReadStore:
 
     def _checkpoint(self, projection: str) -> CheckpointInfo:
         rows, standing = self._rows(projection), self._standings[projection]
-        return CheckpointInfo(rows.checkpoint, rows.made_for, standing.lease, standing.parks)
+        return _info(rows, standing)
 
     def _swap(self, swap: LeaseSwap) -> bool:
         self._rows(swap.projection)
@@ -223,7 +223,7 @@ class MemoryInlineRows:
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """As MemoryReadStore.checkpoint."""
         rows, standing = self._rows(projection), self._standings[projection]
-        return CheckpointInfo(rows.checkpoint, rows.made_for, standing.lease, standing.parks)
+        return _info(rows, standing)
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As MemoryReadStore.load."""
@@ -236,3 +236,9 @@ class MemoryInlineRows:
             standing.check(change)
             rows.apply(change, self._undo)
             standing.apply(change, self._undo)
+
+
+def _info(rows: Rows, standing: Standing) -> CheckpointInfo:
+    return CheckpointInfo(
+        rows.checkpoint, rows.made_for, standing.lease, standing.parks, standing.role
+    )

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import asyncpg
 
 from diptych.adapters.postgres.changes import write_changes
-from diptych.adapters.postgres.projections import Projections
+from diptych.adapters.postgres.projections import Projections, gone
 from diptych.adapters.postgres.read_standings import standing
+from diptych.adapters.postgres.row_shape import OTHER_COLUMNS
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import ConfigurationError
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded
@@ -61,7 +62,13 @@ class PostgresInlineRows:
         """As PostgresReadStore.load, seeing what this transaction wrote."""
         table = self._projections.row_table(projection)
         await self._check_database()
-        return table.loaded(await self._connection.fetch(table.load, table.possible(keys)))
+        try:
+            found = await self._connection.fetch(table.load, table.possible(keys))
+        except asyncpg.UndefinedTableError as error:
+            raise gone(table.name, self._schema) from error
+        except OTHER_COLUMNS as error:
+            raise table.misfit(str(error)) from error
+        return table.loaded(found)
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """As PostgresReadStore.apply, committed by the log."""

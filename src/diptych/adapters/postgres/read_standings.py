@@ -130,9 +130,10 @@ class PostgresStandings:
         return [fits.get(swap.projection, False) for swap in swaps]
 
 
-def standing(position: int, fingerprint: str, epoch: int, terms: str, parks: Any) -> CheckpointInfo:
+def standing(*row: Any) -> CheckpointInfo:
     """A row of select_checkpoints.sql and lock_checkpoint.sql."""
-    return CheckpointInfo(position, fingerprint, Lease(epoch, terms), parks)
+    position, fingerprint, epoch, terms, parks, role = row
+    return CheckpointInfo(position, fingerprint, Lease(epoch, terms), parks, role)
 
 
 def _each_once(swaps: Sequence[LeaseSwap]) -> Sequence[LeaseSwap]:

@@ -32,7 +32,7 @@ from diptych.adapters.postgres.read_tables import (
     make_tables,
     reset_tables,
 )
-from diptych.adapters.postgres.row_shape import columns_in, unfit_because
+from diptych.adapters.postgres.row_shape import OTHER_COLUMNS, columns_in, unfit_because
 from diptych.adapters.postgres.row_table import RowTable
 from diptych.adapters.postgres.schema_turn import schema_turn
 from diptych.adapters.postgres.statements import quoted
@@ -245,17 +245,32 @@ class PostgresReadStore(PostgresStandings):
     async def _reading(self, projection: str) -> tuple[Fetch, RowTable]:
         """How to read the rows of a projection: by key only, or by any plan where it is a view."""
         database, table = self._opened(), await self._row_table(projection)
-        return (database.select if table.computed else partial(_fetch, database, table)), table
+        return (database.select if table.computed else partial(self._fetch, database, table)), table
+
+    async def _fetch(
+        self, database: PostgresDatabase, table: RowTable, statement: str, *parameters: Any
+    ) -> list[Any]:
+        try:
+            return await database.fetch(statement, *parameters)
+        except StoreError as error:
+            if isinstance(error.__cause__, asyncpg.UndefinedTableError):
+                raise gone(table.name, table.schema) from error
+            if isinstance(error.__cause__, OTHER_COLUMNS):
+                await self._check_shape(table)
+            raise
 
     async def _row_table(self, projection: str) -> RowTable:
         """The table of a projection, with rows that fit. Raises StoreError if they do not."""
         table = self._projections.row_table(projection)
         if table.unfit is not None:  # or has somebody made its rows anew meanwhile?
-            async with self._opened().reading() as connection:
-                table.unfit = unfit_because(await columns_in(connection, table), table)
-            if table.unfit is not None:
-                raise table.misfit(table.unfit)
+            await self._check_shape(table)
         return table
+
+    async def _check_shape(self, table: RowTable) -> None:
+        async with self._opened().reading() as connection:
+            table.unfit = unfit_because(await columns_in(connection, table), table)
+        if table.unfit is not None:
+            raise table.misfit(table.unfit)
 
     def _opened(self) -> PostgresDatabase:
         if self._database is None:
@@ -264,17 +279,6 @@ class PostgresReadStore(PostgresStandings):
                 "store.open(...)` first."
             )
         return self._database
-
-
-async def _fetch(
-    database: PostgresDatabase, table: RowTable, statement: str, *parameters: Any
-) -> list[Any]:
-    try:
-        return await database.fetch(statement, *parameters)
-    except StoreError as error:
-        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            raise gone(table.name, table.schema) from error
-        raise
 
 
 async def _analyse(database: PostgresDatabase, table: RowTable) -> None:

@@ -14,6 +14,7 @@ from diptych.adapters.postgres.statements import literal, quoted, sql
 from diptych.errors import StoreError
 
 __all__ = [
+    "OTHER_COLUMNS",
     "bring_to_shape",
     "columns_in",
     "create_row_table",
@@ -21,6 +22,9 @@ __all__ = [
     "relations",
     "unfit_because",
 ]
+
+OTHER_COLUMNS = (asyncpg.DataError, asyncpg.SyntaxOrAccessError)
+"""What the server raises for a statement whose table has become another one meanwhile."""
 
 _REFILL = 1_000
 _LONG_FORMS = {

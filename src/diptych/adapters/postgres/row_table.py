@@ -257,9 +257,11 @@ def _takes_positions(model: type) -> bool:
 
 
 def _shown(column: RowColumn) -> str:
-    # As text, because a connection that is not ours may decode JSON by itself.
+    # JSON as text, because a connection that is not ours may decode it by itself. All others as
+    # what they are: then a prepared statement never changes its result type, whatever becomes of
+    # the table, and no transaction fails for that.
     name = quoted(column.name)
-    return f"{name}::text AS {name}" if column.kind.type == "json" else name
+    return f"{name}::{'text' if column.kind.type == 'json' else column.kind.type} AS {name}"
 
 
 def _cast(column: RowColumn) -> str:

@@ -40,8 +40,8 @@ def give_standing(connection: apsw.Connection, names: Sequence[str]) -> None:
 
 def info(row: Sequence[Any]) -> CheckpointInfo:
     """What a row of select_checkpoint means."""
-    position, fingerprint, epoch, terms, parks = row
-    return CheckpointInfo(position, fingerprint, Lease(epoch, terms), bool(parks))
+    position, fingerprint, epoch, terms, parks, role = row
+    return CheckpointInfo(position, fingerprint, Lease(epoch, terms), bool(parks), role)
 
 
 def swap_leases(swaps: Sequence[LeaseSwap], connection: apsw.Connection) -> list[bool]:

@@ -12,7 +12,8 @@ __all__ = ["Pace"]
 class Pace:
     """At most `per_s` a second, by sleeping for what was spent too early.
 
-    A token bucket that is empty at the beginning: nothing is saved up while nothing is spent.
+    A token bucket that holds what is spent at once: time that was taken anyway counts, but nothing
+    more is saved up while nothing is spent.
     """
 
     def __init__(self, environment: Environment, per_s: float = math.inf) -> None:
@@ -31,6 +32,6 @@ class Pace:
             await self._environment.sleep(0)
             return
         now = self._environment.monotonic_s()
-        self._owed = max(0.0, self._owed - (now - self._seen_s) * self._per_s) + number
-        self._seen_s = now
-        await self._environment.sleep(self._owed / self._per_s)
+        earned = (now - self._seen_s) * self._per_s
+        self._owed, self._seen_s = max(-float(number), self._owed - earned) + number, now
+        await self._environment.sleep(max(0.0, self._owed / self._per_s))

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
@@ -73,6 +74,7 @@ class Anchor:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = -1
+        self._writes = Lock()
 
     def __enter__(self) -> Self:
         new = not self._path.exists()
@@ -97,7 +99,11 @@ class Anchor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._file)
+        # Whoever was cancelled may have left a thread that is still writing; its number must not
+        # become that of another file under it.
+        with self._writes:
+            os.close(self._file)
+            self._file = -1
 
     def lines(self) -> Iterator[AnchorLine]:
         """What is in it."""
@@ -123,9 +129,11 @@ class Anchor:
         return True
 
     def add(self, seals: Sequence[Seal]) -> None:
-        """Add lines; durable when this returns. Raises StoreUnavailable."""
+        """Add lines; durable when this returns. Raises StoreUnavailable. From any thread."""
         left = b"".join(_encode(one) + b"\n" for one in seals)
-        with self._writing():
+        with self._writes, self._writing():
+            if self._file < 0:
+                return  # closed before it came to that: nobody waits for it
             while left:
                 left = left[os.write(self._file, left) :]
             os.fsync(self._file)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import pytest
 
-from diptych.errors import CheckpointMoved, VersionConflict
+from diptych.errors import CheckpointMoved, LeaseLost, VersionConflict
 from diptych.events.log import Append, Appended, EventLog, LogTransaction
+from diptych.queries.parked import Parked
 from diptych.queries.read_model import ReadModel, shape_of
 from diptych.queries.read_store import (
     Capability,
@@ -106,6 +107,22 @@ class Stubborn:
         await self.store.within(transaction.handle).apply([Change("tallies", head + 7, head + 8)])
 
 
+class Parks:
+    """A participant that parks every last event of an append for its stream."""
+
+    def __init__(self, store: ReadStore) -> None:
+        self.store = cast("Inline", store)
+        self.epoch: int | None = None
+
+    async def join(self, transaction: LogTransaction, head: int) -> None:
+        """Park what others have folded."""
+        (last,) = await transaction.read(head - 1, 1)
+        entry = Parked(last.stream, head, last.stream, last.type)
+        rows = self.store.within(transaction.handle)
+        await rows.apply([Change("tallies", head, head, epoch=self.epoch, parked=[entry])])
+        assert (await rows.checkpoint("tallies")).parks, "a transaction sees what it wrote"
+
+
 class InlineContract(Contract):
     """Rows and events commit together or not at all. Enrol a pair with one method:
 
@@ -179,6 +196,21 @@ class InlineContract(Contract):
         await refusal(CheckpointMoved, pair.log.append(add("a", fact(2))), "the fence holds inline")
         assert await pair.store.load("tallies", STREAMS) == before
         assert await pair.log.head() == 1
+
+    async def test_g1_what_is_parked_shares_the_fate_of_the_append(self, pair: Pair) -> None:
+        parks = Parks(pair.store)
+        pair.log.join(parks)
+        await pair.log.append(add("a", fact(1)))
+        before = await pair.store.parked("tallies")
+        assert [(one.key, one.position) for one in before] == [("a", 1)]
+        parks.epoch = 3
+        await refusal(LeaseLost, pair.log.append(add("a", fact(2))), "nobody owns tallies")
+        parks.epoch = None
+        pair.log.join(Stubborn(pair.store))
+        await refusal(CheckpointMoved, pair.log.append(add("b", fact(3))), "one is stubborn")
+        assert await pair.store.parked("tallies") == before
+        assert await pair.log.head() == 1
+        await self._check(pair)
 
     async def test_g1_nobody_sees_rows_without_events_or_events_without_rows(
         self, pair: Pair

@@ -6,15 +6,29 @@ import asyncio
 from collections.abc import Sequence
 
 from diptych.errors import LeaseLost
-from diptych.queries.read_store import Change, CheckpointInfo, Lease, LeaseSwap, ReadStore
+from diptych.queries.read_store import (
+    Change,
+    CheckpointInfo,
+    Lease,
+    LeaseSwap,
+    ReadStore,
+    TableSpec,
+)
 from diptych.testing.contract.faulty.shared import SharedStore
+from diptych.testing.contract.faulty.unfenced_stores import LeaseCheckThenActStore
 
 __all__ = [
     "AllOrNothingSwapStore",
+    "BriefTermsStore",
     "EpochOnlySwapStore",
+    "LateFenceStore",
     "LeaseInProcessStore",
     "LookThenSwapStore",
+    "OpenReleasesStore",
+    "PositionsOnlyStore",
     "RememberedLeaseStore",
+    "RenewalIsTakingStore",
+    "SwapForgetsStore",
     "TakeAnywayStore",
 ]
 
@@ -60,6 +74,83 @@ class AllOrNothingSwapStore(TakeAnywayStore):
         """Let one that is wrong keep the others back."""
         right = [await self._expecting(swap) == swap for swap in swaps]
         return await self.inner.swap_leases(swaps) if all(right) else [False for _ in swaps]
+
+
+class BriefTermsStore(SharedStore):
+    """Has room for 100 letters of terms."""
+
+    breaks = ("G1",)
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """Cut the rest off."""
+        return await self.inner.swap_leases(
+            [LeaseSwap(name, _brief(before), _brief(after)) for name, before, after in swaps]
+        )
+
+
+class PositionsOnlyStore(SharedStore):
+    """Leaves out leases when asked for several checkpoints."""
+
+    breaks = ("G1",)
+
+    async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
+        """Give positions and fingerprints."""
+        found = await super().checkpoints(projections)
+        return {name: CheckpointInfo(*info[:2]) for name, info in found.items()}
+
+
+class SwapForgetsStore(SharedStore):
+    """Forgets what is parked when another one takes the lease."""
+
+    breaks = ("G1",)
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """Begin again."""
+        for swap in swaps:
+            at = (await self.inner.checkpoint(swap.projection)).position
+            entries = await self.inner.parked(swap.projection)
+            await self.inner.apply([Change(swap.projection, at, at, unparked=entries)])
+        return await self.inner.swap_leases(swaps)
+
+
+class LateFenceStore(LeaseCheckThenActStore):
+    """Looks at the lease, and parks when it may be another's."""
+
+    breaks = ("G2",)
+
+
+class RenewalIsTakingStore(SharedStore):
+    """Takes new terms for a new owner."""
+
+    breaks = ("G2",)
+
+    def __init__(self, inner: ReadStore) -> None:
+        super().__init__(inner)
+        self._terms: dict[str, int] = {}
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """Count how often terms were renewed."""
+        for name, before, after in swaps:
+            self._terms[name] = self._terms.get(name, 0) + (before.epoch == after.epoch)
+        return await self.inner.swap_leases(swaps)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Refuse who does not know of it."""
+        renewed = [one._replace(epoch=-1) for one in changes if self._terms.get(one.projection)]
+        await self.inner.apply(renewed or changes)
+
+
+class OpenReleasesStore(SharedStore):
+    """Gives leases away when it is opened."""
+
+    breaks = ("G7",)
+
+    async def open(self, tables: Sequence[TableSpec]) -> None:
+        """Begin with nobody owning anything."""
+        await self.inner.open(tables)
+        for table in tables:
+            lease = (await self.inner.checkpoint(table.name)).lease
+            await self.inner.swap_leases([LeaseSwap(table.name, lease, Lease())])
 
 
 class RememberedLeaseStore(SharedStore):
@@ -121,3 +212,7 @@ class LeaseInProcessStore(SharedStore):
                 facts = {"projection": one.projection, "epoch": one.epoch, "actual": actual}
                 raise LeaseLost("known here", **facts)
         await self.inner.apply([one._replace(epoch=None) for one in changes])
+
+
+def _brief(lease: Lease) -> Lease:
+    return lease._replace(terms=lease.terms[:100])

@@ -14,11 +14,13 @@ from diptych.testing.contract.faulty.shared import SharedStore
 __all__ = [
     "CaselessKeysStore",
     "CuttingStore",
+    "ForgetPassedStore",
     "ForgetSkippedStore",
     "GreedyUnparkStore",
     "HoardingStore",
     "KeepFirstStore",
     "LimitBeforeKeysStore",
+    "MixGenerationsStore",
     "OneLaneStore",
     "OrderedByTextStore",
     "ReleasingStore",
@@ -115,6 +117,36 @@ class OneLaneStore(SharedStore):
                 for change in changes
             ]
         )
+
+
+class ForgetPassedStore(SharedStore):
+    """Takes for done what is parked behind the checkpoint."""
+
+    breaks = ("G3",)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Unpark it."""
+        passed = []
+        for one in changes:
+            old = await self.inner.parked(one.projection) if one.upto > one.after else []
+            passed.append(one._replace(unparked=[*one.unparked, *old]))
+        await self.inner.apply(passed)
+
+
+class MixGenerationsStore(SharedStore):
+    """Keeps in one place what is parked for all generations of a projection."""
+
+    breaks = ("G3",)
+
+    async def parked(
+        self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[Parked]:
+        """Give all of it."""
+        found: list[Parked] = await self.inner.parked(projection, keys)
+        for other in await self.inner.generations(projection.partition("__")[0]):
+            if other.name != projection:
+                found += await self.inner.parked(other.name, keys)
+        return sorted(found, key=lambda one: (one.position, one.key, one.by_stream))[:limit]
 
 
 class GreedyUnparkStore(SharedStore):

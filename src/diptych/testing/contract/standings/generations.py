@@ -10,9 +10,7 @@ from diptych.errors import ConfigurationError
 from diptych.queries.read_store import (
     Capability,
     Change,
-    CheckpointInfo,
     Generation,
-    Loaded,
     ReadStore,
     Role,
     Statement,
@@ -28,7 +26,14 @@ from diptych.testing.contract.read_store.words import (
     parked,
     where,
 )
-from diptych.testing.contract.standings.words import furnish, furniture, numbered, park, roles_of
+from diptych.testing.contract.standings.words import (
+    NOTHING,
+    furnish,
+    furniture,
+    numbered,
+    park,
+    roles_of,
+)
 from diptych.testing.contract.suite import outcomes, refusal
 
 __all__ = ["Generations"]
@@ -52,6 +57,15 @@ class Generations(StoreContract):
             Generation("articles__10", "building", 0, ""),
         ]
         assert await store.generations("unknown") == []
+
+    async def test_g4_a_checkpoint_says_the_role(self, store: ReadStore) -> None:
+        await store.open([numbered(1)])
+        names = ["articles", "articles__1"]
+        for roles in (FIRST, SWAPPED):
+            assert await store.switch(await roles_of(store), roles)
+            assert {name: (await store.checkpoint(name)).role for name in names} == roles
+            several = await store.checkpoints(names)
+            assert {name: info.role for name, info in several.items()} == roles
 
     async def test_g4_names_that_only_look_alike_are_no_generations(self, store: ReadStore) -> None:
         shape = ARTICLES.shape
@@ -169,8 +183,7 @@ class Generations(StoreContract):
         await refusal(ConfigurationError, store.load("articles__1", ["a-5"]), because)
         await refusal(ConfigurationError, store.checkpoint("articles__1"), because)
         await store.open([numbered(1)])
-        nothing = (CheckpointInfo(0, ""), Loaded(0, {}), [])
-        assert await furniture(store, "articles__1", 5) == nothing
+        assert await furniture(store, "articles__1", 5) == NOTHING
         assert await roles_of(store) == {"articles": "kept", "articles__1": "building"}
         await furnish(store, "articles__1", 6)
         assert (await store.checkpoint("articles__1")).position == 6
@@ -229,8 +242,7 @@ class Generations(StoreContract):
                 await other.drop(numbered(1))
                 assert await roles_of(store) == {"articles": "served"}
                 await other.open([numbered(1)])
-                nothing = (CheckpointInfo(0, ""), Loaded(0, {}), [])
-                assert await furniture(other, "articles__1", 5) == nothing
+                assert await furniture(other, "articles__1", 5) == NOTHING
 
     async def test_g5_own_tables_go_with_their_generation(self, store: ReadStore) -> None:
         if Capability.SQL not in store.capabilities:

@@ -8,7 +8,14 @@ from diptych.errors import LeaseLost
 from diptych.queries.read_store import CheckpointInfo, Lease, Loaded, ReadStore, TableSpec
 from diptych.testing.contract.read_store.opening import StoreContract
 from diptych.testing.contract.read_store.words import ARTICLES, NOTES, Article, change, own, parked
-from diptych.testing.contract.standings.words import furnish, furniture, numbered, park, roles_of
+from diptych.testing.contract.standings.words import (
+    NOTHING,
+    furnish,
+    furniture,
+    numbered,
+    park,
+    roles_of,
+)
 from diptych.testing.contract.suite import refusal
 
 __all__ = ["Lasting"]
@@ -86,8 +93,7 @@ class Lasting(StoreContract):
                 await refusal(LeaseLost, other.apply([late]), "the lease is at epoch 3")
                 return
         await store.open([ARTICLES, NOTES])
-        nothing = (CheckpointInfo(0, ""), Loaded(0, {}), [])
-        assert await furniture(store, "articles", 3) == nothing, "a volatile store forgets"
+        assert await furniture(store, "articles", 3) == NOTHING, "a volatile store forgets"
         assert await roles_of(store) == {"articles": "served"}
 
     async def _everything(self, store: ReadStore) -> list[object]:

@@ -59,9 +59,11 @@ async def furnish(store: ReadStore, name: str, at: int) -> None:
 
 
 async def furniture(store: ReadStore, name: str, at: int) -> tuple[object, ...]:
-    """All that `furnish` has left, to be compared before and after."""
+    """All that `furnish` has left, to be compared before and after; not the role, which it has not
+    given.
+    """
     return (
-        await store.checkpoint(name),
+        (await store.checkpoint(name))._replace(role="served"),
         await store.load(name, [f"a-{at}"]),
         await store.parked(name),
     )
