@@ -9,10 +9,9 @@ from functools import partial
 
 from benchmarks.measuring import Benchmark, Scale, Target, Variant
 from benchmarks.postgres.log_tables import fill
-from benchmarks.postgres.projection import FEW_KEYS, MANY_KEYS, TIMES, settled
-from benchmarks.postgres.read_model import rebuilding
+from benchmarks.postgres.projection import TIMES, settled
 from benchmarks.postgres.server import BenchServer
-from benchmarks.sqlite.verify import verifying
+from benchmarks.verify import FEW_KEYS, MANY_KEYS, rebuilding, verifying
 
 
 def benchmark(scale: Scale, server: BenchServer) -> Benchmark:
@@ -26,7 +25,7 @@ def benchmark(scale: Scale, server: BenchServer) -> Benchmark:
         verify, rebuild = f"verify, {keys:,} keys", f"rebuild, {keys:,} keys"
         variants |= {
             verify: settled(server, partial(verifying, schema.url, events, TIMES)),
-            rebuild: settled(server, partial(rebuilding, schema, TIMES)),
+            rebuild: settled(server, partial(rebuilding, schema.url, events, TIMES)),
         }
         targets.append(Target(f"verification, {keys:,} keys", verify, rebuild, at_least=0.5))
     return Benchmark("postgres.verify", "events/s", variants, targets)

@@ -18,6 +18,7 @@ from diptych.errors import ConfigurationError
 from diptych.messages.annotations import has_field, is_message, members_of, signature_of
 from diptych.messages.envelope import Envelope
 from diptych.messages.registry import place_of
+from diptych.queries.code_mark import code_mark
 from diptych.queries.read_model import ReadModel, RowShape, shape_of, snake_case
 from diptych.queries.read_store import Statement, TableSpec
 
@@ -227,7 +228,7 @@ def _table(projection: type, shape: RowShape | None) -> TableSpec:
     made.update("\0".join(schema).encode())
     return TableSpec(
         snake_case(projection.__name__),
-        made.hexdigest(),
+        f"{made.hexdigest()}.{code_mark(projection)}",
         shape,
         tuple(schema),
         tuple(getattr(projection, "tables", ())),

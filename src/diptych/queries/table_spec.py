@@ -28,7 +28,8 @@ class TableSpec(msgspec.Struct, frozen=True):
     """What one projection (or view) keeps in the store.
 
     `name` is the projection's (snake case), or that of one generation of its rows (see
-    `generation_name`); `fingerprint` changes when its rows would look different; exactly one of
+    `generation_name`); `fingerprint` is two parts with a dot between them: the first changes when
+    its rows would look different, the second with the projection's code. Exactly one of
     `shape` (rows by key) and `schema` (own CREATE statements, `tables` being the names they create)
     is given. With `view`, the rows of `shape` are not written but computed.
     """
@@ -42,4 +43,11 @@ class TableSpec(msgspec.Struct, frozen=True):
 
     def made_otherwise(self, fingerprint: str) -> bool:
         """Whether rows with that fingerprint ('': no rows yet) are of no use to this projection."""
-        return fingerprint not in ("", self.fingerprint)
+        look, _, _ = fingerprint.partition(".")
+        return look not in ("", self.fingerprint.partition(".")[0])
+
+    def coded_otherwise(self, fingerprint: str) -> bool:
+        """Whether other code has made those rows; False where either cannot be told."""
+        _, _, code = fingerprint.partition(".")
+        _, _, ours = self.fingerprint.partition(".")
+        return bool(code and ours) and code != ours

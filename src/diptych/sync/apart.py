@@ -21,6 +21,7 @@ from diptych.queries.read_store import Row, Statement
 
 __all__ = ["Apart", "parked_because"]
 
+LONGEST_ERROR = 500
 LONGEST_TRACE = 4_000
 """Characters of a stack that are kept: its end, where the error is."""
 
@@ -128,8 +129,13 @@ def parked_because(
         stored.stream,
         stored.type,
         by_stream=lane.by_stream,
-        error=f"{type(cause).__name__}: {cause}"[:500],
-        trace="".join(traceback.format_exception(cause))[-LONGEST_TRACE:],
+        error=_storable(f"{type(cause).__name__}: {cause}"[:LONGEST_ERROR]),
+        trace=_storable("".join(traceback.format_exception(cause))[-LONGEST_TRACE:]),
         attempts=attempts,
         at_us=at_us,
     )
+
+
+def _storable(text: str) -> str:
+    """Text that every store can keep: what failed is often in it, and must not fail this, too."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -34,7 +34,7 @@ def chosen(plan: Plan, generations: Sequence[Generation]) -> str:
     served = next((one for one in generations if one.role == "served"), None)
     if served is None:
         return plan.name
-    if plan.table.made_otherwise(served.fingerprint):
+    if served.fingerprint != plan.table.fingerprint:
         for one in generations:
             if one.role == "kept" and one.fingerprint == plan.table.fingerprint:
                 return one.name
@@ -50,6 +50,7 @@ def moved_here(plan: Plan, generations: Sequence[Generation]) -> list[str]:
         if one.role == "kept"
         and one.name != read
         and not plan.table.made_otherwise(one.fingerprint)
+        and not plan.table.coded_otherwise(one.fingerprint)
     ]
     return [read, *kept]
 
@@ -63,6 +64,7 @@ async def next_generation(store: ReadStore, plan: Plan) -> str:
     """The generation being built by this code, if there is one; a new one otherwise."""
     generations = await store.generations(plan.name)
     for one in generations:
-        if one.role == "building" and not plan.table.made_otherwise(one.fingerprint):
+        begun_by_us = one.fingerprint in ("", plan.table.fingerprint)
+        if one.role == "building" and begun_by_us:
             return one.name
     return generation_name(plan.name, newest_number(plan, generations) + 1)

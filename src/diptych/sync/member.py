@@ -15,6 +15,7 @@ class Member:
     """Where it stands, whether it may move, and what is parked.
 
     `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease.
+    `noticed`: it was said that other code has made its rows.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -25,6 +26,7 @@ class Member:
         self.epoch: int | None = None
         self.terms = Terms()
         self.parking = Parking(plan)
+        self.noticed = False
 
     @property
     def runs(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from diptych.errors import (
@@ -32,7 +33,7 @@ from diptych.sync.member import Member
 from diptych.sync.status import State
 from diptych.sync.step import CATCH_UP_BATCH, LIVE_BATCH, REBUILD_BATCH, Stepping
 
-__all__ = ["Runner", "changed"]
+__all__ = ["Runner", "changed", "code_changed"]
 
 GATHER_S = 0.005
 """How long a runner that keeps up lets events gather while nobody waits for it: folding 64 events
@@ -43,6 +44,9 @@ LOOK_AGAIN_S = 0.25
 
 RETRY_S = (0.05, 5.0)
 """First and longest pause before a store that failed is tried again."""
+
+
+_log = logging.getLogger("diptych")
 
 
 class Runner:
@@ -150,6 +154,9 @@ class Runner:
         if found.position > head:
             self._hold(member, "failed", _restored(member, head))
             return
+        if member.plan.table.coded_otherwise(found.fingerprint) and not member.noticed:
+            member.noticed = True
+            _log.warning("%s", code_changed(member.plan))
         member.parking.learn(await self._parked(member) if found.parks else ())
         self._arrivals.arrive(name, found.position)
 
@@ -250,6 +257,14 @@ def changed(plan: Plan) -> str:
     return (
         f"the rows of {plan.name} were made by another version of it. Rebuild it: "
         f"diptych projections rebuild {plan.name}"
+    )
+
+
+def code_changed(plan: Plan) -> str:
+    """What to say of a projection that goes on with rows that other code has made."""
+    return (
+        f"the code of {plan.name} is not the code that made its older rows. Where that changes "
+        f"them, rebuild it: diptych projections rebuild {plan.name}"
     )
 
 

@@ -8,7 +8,7 @@ from diptych.queries.standings import CheckpointInfo
 from diptych.sync.hinge import Hinge
 from diptych.sync.member import Member
 from diptych.sync.panels import Panels
-from diptych.sync.runner import Runner, changed
+from diptych.sync.runner import Runner, changed, code_changed
 from diptych.sync.status import Mode, ProjectionStatus, State
 from diptych.sync.terms import Terms, read_terms
 
@@ -87,6 +87,8 @@ class _Standing:
         if self._source.plan.table.made_otherwise(found.fingerprint):
             return changed(self._source.first)
         trouble = self._hinge.arrivals.trouble(self._source.plan.name)
+        if not trouble and self._source.plan.table.coded_otherwise(found.fingerprint):
+            return code_changed(self._source.first)
         return trouble or (f"{terms.owner} is {terms.why}" if terms.why else "")
 
     async def _parked_keys(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from diptych.errors import (
     CheckpointMoved,
@@ -153,16 +154,10 @@ class Stepping:
     async def _search(self, member: Member, delivery: Delivery) -> None:
         """Find the events that cannot be written, and park them; write all others."""
         wanted = [one for one in delivery.envelopes if type(one.event) in member.plan.steps]
-        try:
+        with _stopping(member):
             # A store that refuses even this has something against all of them.
             await self._write([(member, self._stay(member))])
             await self._halve(member, wanted, delivery.upto)
-        except TRANSIENT:
-            raise
-        except ProjectionFailed as error:
-            member.error = error
-        except Exception as error:  # noqa: BLE001  whatever it is, only this one must stand still
-            member.error = _refused(member, error)
 
     async def _halve(self, member: Member, envelopes: Sequence[Envelope], upto: int) -> None:
         """Write what can be written of `envelopes`, and go to `upto`."""
@@ -192,7 +187,17 @@ class Stepping:
         now = self._hinge.environment.time_us()
         entries = [parked_because(why, lane, envelope.stored, now, attempts) for lane in lanes]
         member.parking.count(entries, 0)
-        await self._write([(member, self._stay(member)._replace(upto=upto, parked=entries))])
+        try:
+            await self._write([(member, self._stay(member)._replace(upto=upto, parked=entries))])
+        except TRANSIENT:
+            raise
+        except Exception:
+            if lanes[0].by_stream:
+                raise
+            # A key that the store cannot even write down: then the stream it came from waits.
+            lane = Lane(envelope.stream, by_stream=True)
+            entries = [parked_because(why, lane, envelope.stored, now, attempts)]
+            await self._write([(member, self._stay(member)._replace(upto=upto, parked=entries))])
 
     async def _pass(self, group: Sequence[Member], delivery: Delivery) -> None:
         """Go past an event that cannot be decoded; who wants it, or may, parks its stream."""
@@ -212,7 +217,14 @@ class Stepping:
                 continue
             change = self._stay(member)._replace(upto=stored.position, parked=entries)
             folded.append((member, change))
-        await self._write(folded)
+        try:
+            await self._write(folded)
+        except TRANSIENT:
+            raise
+        except Exception:  # noqa: BLE001  one of them cannot be written; the others must not wait
+            for one in folded:
+                with _stopping(one[0]):
+                    await self._write([one])
 
     def _wants(self, member: Member, type_name: str, error: Exception) -> bool:
         known = {self._hinge.registry.of(cls).identity.name for cls in member.plan.steps}
@@ -236,7 +248,8 @@ class Stepping:
             projection=member.plan.name,
             position=position,
         )
-        await self._park(member, wanted[0], error, delivery.upto, deaths)
+        with _stopping(member):
+            await self._park(member, wanted[0], error, delivery.upto, deaths)
         return True
 
     async def _trust_again(self, member: Member) -> None:
@@ -270,6 +283,19 @@ class Stepping:
             found = Subscription(self._hinge.log, self._hinge.registry, types)
             self._subscriptions[names] = found
         return found
+
+
+@contextmanager
+def _stopping(member: Member) -> Iterator[None]:
+    """Around a write: what the store refuses for good stops this projection, and says why."""
+    try:
+        yield
+    except TRANSIENT:
+        raise
+    except ProjectionFailed as error:
+        member.error = error
+    except Exception as error:  # noqa: BLE001  whatever it is, only this one must stand still
+        member.error = _refused(member, error)
 
 
 def _keys(member: Member, envelopes: Sequence[Envelope]) -> list[str]:

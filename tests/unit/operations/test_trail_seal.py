@@ -366,6 +366,16 @@ async def test_a_changed_line_of_the_anchor_is_not_blamed_on_the_log(log, path, 
     assert f"line {line} was changed" in check.findings[0].why
 
 
+async def test_log_and_anchor_may_both_be_changed(log, path):
+    await add(log, 60)
+    await seal(log, path)
+    change(log, 15, data=b"{}")
+    lines = path.read_text().splitlines()
+    lines[4] = lines[4].replace(json.loads(lines[4])["hash"], "0" * 64)
+    path.write_text("\n".join(lines) + "\n")
+    assert found(await check_log(log, path)) == [(11, 20, "log"), (41, 50, "anchor")]
+
+
 async def test_a_line_of_the_anchor_that_cannot_be_read_costs_its_own_block_only(log, path):
     await add(log, 60)
     await seal(log, path)

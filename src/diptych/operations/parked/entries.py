@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -59,10 +60,8 @@ def _shown(
     event, raw = None, ""
     if stored is not None:
         raw = stored.data.decode("utf-8", "backslashreplace")
-        try:
+        with contextlib.suppress(MessageError):  # why, `error` says
             event = registry.decode(stored.type, stored.schema, stored.data)
-        except MessageError:
-            pass  # why, `error` says
     return ParkedKey(
         projection,
         first.key,

@@ -78,6 +78,17 @@ async def test_what_is_parked_after_its_position_spoils_nothing(bank):
     assert not refold.disturbed
 
 
+async def test_what_is_parked_where_it_has_not_come_to_yet_spoils_nothing(bank):
+    await bank.deposit(a=1, b=2)
+    await bank.deposit(a=10)
+    await bank.change(parked=[parked("a", 3)])
+    refold = refold_of(bank)
+    await refold.advance(2)
+    await refold.advance(3)
+    assert refold.rows["a"].value == Balance("a", 1)
+    assert not refold.disturbed
+
+
 async def append_unreadable(bank) -> None:
     event = EventToStore("Deposited", 1, b'{"account_id": 7}', b'{"id": "1"}')
     await bank.app.log.append(Append((StreamAppend("Account-z", 0, (event,)),)))
