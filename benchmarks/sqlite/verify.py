@@ -6,7 +6,7 @@ Verification folds the log again in memory and reads all rows; a rebuild folds i
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measuring import Benchmark, Sample, Scale, Target, Variant
+from benchmarks.measuring import Benchmark, Scale, Target, Variant
 from benchmarks.sqlite.log_file import fill_log
 from benchmarks.verify import FEW_KEYS, MANY_KEYS, rebuilding, verifying
 

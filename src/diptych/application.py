@@ -20,6 +20,7 @@ from diptych.messages.kinds import Query
 from diptych.operations.evolution.transition import EVENTS as MOVES
 from diptych.operations.operating import Operating
 from diptych.parts import Parts
+from diptych.queries.answer import Answer
 from diptych.queries.ask import Asker, Consistency, OnStale
 from diptych.queries.handler import QueryHandler
 from diptych.queries.projection import Plan
@@ -288,11 +289,28 @@ class App(Operating):
         """
         if not self._open:
             await self._opened()
-        token = after.token if isinstance(after, Done) else after
-        if isinstance(token, str):
-            token = Token.parse(token)
+        token = _token_of(after)
         with self._life:
             return await self._asker.ask(query, token, within_s, on_stale, consistency)
+
+    async def answer(
+        self,
+        query: Any,
+        *,
+        after: Token | Done | str | None = None,
+        within_s: float = 2.0,
+        on_stale: OnStale = "error",
+        consistency: Consistency = "eventual",
+    ) -> Answer:
+        """As `ask`; the Answer also says what its rows do not show because it is parked, and how
+        new they are.
+
+        Costs one look at the checkpoint of each read model that the query reads.
+        """
+        await self._opened()
+        token = _token_of(after)
+        with self._life:
+            return await self._asker.answer(query, token, within_s, on_stale, consistency)
 
     async def head_token(self) -> Token:
         """A token of this moment: a query that waits for it shows everything recorded until now."""
@@ -324,3 +342,8 @@ class App(Operating):
             f"no command is accepted while the inline projection {names} cannot take part: "
             f"{next(iter(self._panels.left_out.values()))}"
         )
+
+
+def _token_of(after: Token | Done | str | None) -> Token | None:
+    token = after.token if isinstance(after, Done) else after
+    return Token.parse(token) if isinstance(token, str) else token

@@ -29,6 +29,7 @@ from diptych.cli.exit_codes import (
 from diptych.cli.health import health
 from diptych.cli.metrics import metrics
 from diptych.cli.output import error_object, print_json, printable
+from diptych.cli.parked import parked
 from diptych.cli.projections import projections
 from diptych.cli.trail import trail
 from diptych.cli.verify import verify
@@ -183,6 +184,7 @@ for _command in (
     ask,
     events,
     projections,
+    parked,
     check,
     verify,
     trail,

@@ -17,6 +17,6 @@ async def opened_trail(app: App) -> AsyncIterator[Trail]:
     """The trail of `app`, which is open meanwhile and runs no projections."""
     await open_existing(app)
     try:
-        yield Trail(app.log, app.parts, app.left.load, app.sources)
+        yield app.trail
     finally:
         await app.close()

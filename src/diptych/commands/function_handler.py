@@ -23,6 +23,7 @@ from diptych.errors import (
     UnknownMessageType,
     VersionConflict,
 )
+from diptych.failpoints import armed, failpoint
 from diptych.messages.annotations import is_message, members_of
 from diptych.messages.injection import FunctionSpec
 from diptych.messages.kinds import Event
@@ -119,6 +120,8 @@ class FunctionHandler:
     async def _attempt(self, envelope: CommandEnvelope) -> Done:
         _, tables, keep_events = self._ground
         work: UnitOfWork | None = None
+        if armed:
+            await failpoint("command.before_load", command=envelope.command)
         try:
             async with tables.begin() if tables else nullcontext() as transaction:
                 work = UnitOfWork(
@@ -129,7 +132,11 @@ class FunctionHandler:
                     transaction,
                     keep_events=keep_events,
                 )
+                if armed:
+                    await failpoint("command.before_decide", command=envelope.command)
                 work.add(await self._call(envelope, work, transaction))
+                if armed:
+                    await failpoint("command.before_append", command=envelope.command)
                 done = await self._commit(envelope, work)
         except Repeated as repeated:
             return await self._tools.answers.again(envelope, repeated.first)
@@ -137,6 +144,8 @@ class FunctionHandler:
             if work is None:
                 raise
             return await work.reject(rejection)
+        if armed:
+            await failpoint("command.before_answer", command=envelope.command)
         work.remember()
         return done
 

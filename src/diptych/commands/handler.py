@@ -14,6 +14,7 @@ from diptych.environment import Environment
 from diptych.errors import Rejection, VersionConflict
 from diptych.events.log import Append, EventLog, StreamAppend
 from diptych.events.token import Token
+from diptych.failpoints import armed, failpoint
 
 __all__ = ["MAX_ATTEMPTS", "Deciding", "Tools", "UnexpectedVersion", "unexpected"]
 
@@ -94,6 +95,8 @@ class Deciding:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _attempt(self, stream: str, envelope: CommandEnvelope) -> Done:
+        if armed:
+            await failpoint("command.before_load", command=envelope.command)
         # 1. Load. The state is ours alone until it is put back.
         cached = self._tools.cache.take(stream)
         if cached is not None and envelope.expected_version is not None:
@@ -101,6 +104,8 @@ class Deciding:
         held = cached or await self._repository.load(stream)
         if envelope.expected_version not in (None, held.version):
             return await self._unexpected(stream, held, envelope)
+        if armed:
+            await failpoint("command.before_decide", command=envelope.command)
         # 2. Decide.
         decided = self._decide(envelope, held)
         if cached is not None and (isinstance(decided, Rejection) or not decided):
@@ -133,7 +138,11 @@ class Deciding:
         self._tools.cache.put(stream, held)
         record = self._tools.answers.record(envelope, rejection=rejection)
         if record is not None:
+            if armed:
+                await failpoint("command.before_append", command=envelope.command)
             done = await self._tools.log.append(Append(command=record))
+            if armed:
+                await failpoint("command.before_answer", command=envelope.command)
             if done.repeated is not None:
                 return await self._tools.answers.again(envelope, done.repeated)
         raise rejection
@@ -153,6 +162,8 @@ class Deciding:
         for event in events:
             state = self._decider.evolved(state, event)
         after = Held(state, held.version + len(events))
+        if armed:
+            await failpoint("command.before_append", command=envelope.command)
         done = await tools.log.append(
             Append(
                 (StreamAppend(stream, held.version, stored),),
@@ -162,6 +173,8 @@ class Deciding:
                 tools.environment.time_us(),
             )
         )
+        if armed:
+            await failpoint("command.before_answer", command=envelope.command)
         if done.repeated is not None:
             return await tools.answers.again(envelope, done.repeated)
         tools.cache.put(stream, after)

@@ -127,6 +127,7 @@ class Operating:
             self._parts,
             lambda kind, key, at: self.load(kind, key, version=at),
             self.sources,
+            self._opened,
         )
 
     # -- rebuilt ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRea
 from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.messages.kinds import Command
+from diptych.queries.answer import Answer, Told, lacking_of
 from diptych.queries.handler import QueryHandler, Unseen
 from diptych.queries.lacking import Lacking
 from diptych.queries.replicas import Replica, Replicas
@@ -96,6 +97,20 @@ class Asker:
         answering = self._ask(query, after, within_s, on_stale, consistency)
         return answering if self.watch is None else self.watch.asking(query, answering)
 
+    async def answer(
+        self,
+        query: Any,
+        after: Token | None,
+        within_s: float,
+        on_stale: OnStale,
+        consistency: Consistency,
+    ) -> Answer:
+        """As `ask`, with what the answer does not show because it is parked."""
+        told = Told()
+        answering = self._ask(query, after, within_s, on_stale, consistency, told=told)
+        watched = answering if self.watch is None else self.watch.asking(query, answering)
+        return told.answer(await watched)
+
     def handler_of(self, query: Any) -> QueryHandler:
         """What answers a query. Raises NoHandler."""
         handler = self._handlers.get(type(query))
@@ -110,12 +125,14 @@ class Asker:
         within_s: float,
         on_stale: OnStale,
         consistency: Consistency,
+        *,
+        told: Told | None = None,
     ) -> Any:
         handler = self.handler_of(query)
         if after is not None:
             self._check_log(after)
         if consistency == "write_model":
-            return await self._from_log(query, handler)
+            return await self._from_log(query, handler, told)
         if consistency not in get_args(Consistency) or on_stale not in get_args(OnStale):
             raise ConfigurationError(
                 f"ask(consistency={consistency!r}, on_stale={on_stale!r}): consistency is "
@@ -125,17 +142,22 @@ class Asker:
         wait = _Wait(after, within_s, on_stale)
         for replica in self._replicas.in_turn():
             try:
-                return await replica.attempt(self._answer(query, handler, wait, replica))
+                return await replica.attempt(self._answer(query, handler, wait, replica, told))
             except _Elsewhere:
                 break
             except StoreUnavailable:
                 # A dead replica does not stop reads. Whether it is dead, the next probe says: it
                 # may have been another store that the handler reads.
                 continue
-        return await self._answer(query, handler, wait, None)
+        return await self._answer(query, handler, wait, None, told)
 
     async def _answer(
-        self, query: Any, handler: QueryHandler, wait: _Wait, replica: Replica | None
+        self,
+        query: Any,
+        handler: QueryHandler,
+        wait: _Wait,
+        replica: Replica | None,
+        told: Told | None,
     ) -> Any:
         lacking: dict[str, Lacking] = {}
         behind = await self._behind(handler, wait, replica, lacking)
@@ -143,19 +165,24 @@ class Asker:
             waited = asyncio.get_running_loop().time() - wait.began
             self.watch.waited(waited, reached=behind is None)
         if behind is not None and wait.on_stale == "write_model":
-            return await self._from_log(query, handler)
+            return await self._from_log(query, handler, told)
         if behind is not None and wait.on_stale == "primary" and replica is not None:
             raise _Elsewhere
         if behind is not None and wait.on_stale != "stale":
             raise await self._stale(behind, wait, replica)
+        if told is not None:
+            at = handler.sources
+            await told.look(at if replica is None else [replica.source(one) for one in at], lacking)
         return await handler.answer(query, replica=replica, lacking=lacking)
 
-    async def _from_log(self, query: Any, handler: QueryHandler) -> Any:
+    async def _from_log(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
         """The answer with what no projection has seen yet, which what is parked is not part of."""
         lacking: dict[str, Lacking] = {}
         for source in handler.sources:
             if (await source.store.checkpoint(source.plan.name)).parks:
                 lacking[source.plan.name] = await lacking_of(source, None, refuse=True)
+        if told is not None:
+            await told.look(handler.sources, lacking)
         return await handler.answer(query, self._unseen, lacking=lacking)
 
     async def _behind(
@@ -230,12 +257,3 @@ class Asker:
             f"{names}. List its function in App(...).",
             query=type(query).__name__,
         )
-
-
-async def lacking_of(
-    source: Source, wanted: int | None, stream: str = "", *, refuse: bool
-) -> Lacking:
-    """What is parked of a projection up to `wanted` (None: all of it), for its readers."""
-    name = source.plan.name
-    entries = await source.store.parked(name)
-    return Lacking(name, entries, wanted, stream, refuse=refuse)

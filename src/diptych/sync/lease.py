@@ -23,6 +23,7 @@ import msgspec
 
 from diptych.environment import Environment
 from diptych.errors import LeaseLost, StoreError
+from diptych.failpoints import armed, failpoint
 from diptych.queries.standings import CheckpointInfo, Lease, LeaseSwap, Standings
 from diptych.sync.terms import Terms, read_terms, write_terms
 
@@ -179,7 +180,11 @@ class Leases:
         """Swap, and remember what has become so; how many did."""
         if not swaps:
             return 0
+        if armed:
+            await failpoint("lease.before_swap", swaps=swaps)
         done = await self._store.swap_leases(swaps)
+        if armed:
+            await failpoint("lease.after_swap", swaps=swaps)
         for swap, swapped in zip(swaps, done, strict=True):
             if swapped:
                 self._look(swap.projection, swap.after)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from diptych.errors import ProjectionFailed
-from diptych.messages.envelope import Envelope
+from diptych.messages.envelope import Envelope, StoredEvent
 from diptych.queries.fold import keys_of
 from diptych.queries.omitted import Omitted
 from diptych.queries.parked import Lane, Parked
@@ -34,7 +34,9 @@ class Parking:
         self._plan = plan
         self._entries = 0
         self._skipped: list[Parked] = []
+        self._left_out = Omitted(())
         self._in_a_row = 0
+        self._counted = 0
 
     def learn(self, entries: Collection[Parked]) -> None:
         """Take over what the store has."""
@@ -42,6 +44,15 @@ class Parking:
         self.lanes = {one.lane for one in waiting}
         self._entries = len(waiting)
         self._skipped = [one for one in entries if one.because == "skipped"]
+        self._left_out = Omitted(self._skipped)
+
+    def skips_all(self, stored: StoredEvent) -> bool:
+        """Whether somebody said that an event has no effect at all."""
+        return any(one.by_stream and one.position == stored.position for one in self._skipped)
+
+    def waits_for(self, keys: Iterable[str], envelope: Envelope) -> list[str]:
+        """Of the keys of an event, those that it is not skipped for."""
+        return [key for key in keys if not self._left_out.leaves_out(key, envelope)]
 
     def omitted(self, after: int, followers: Sequence[Parked] = ()) -> Omitted | None:
         """What has no effect among the events after `after`; None: everything has."""
@@ -55,7 +66,7 @@ class Parking:
         found: list[Parked] = []
         for envelope in envelopes:
             step = self._plan.steps.get(type(envelope.event))
-            if step is None:
+            if step is None or self._left_out.leaves_out_all(envelope):
                 continue
             stream = Lane(envelope.stream, by_stream=True)
             if stream in self.lanes:
@@ -63,28 +74,31 @@ class Parking:
             elif self._plan.shape is not None:
                 found += [
                     parked_because(None, lane, envelope.stored, at_us)
-                    for key in keys_of(self._plan, step, envelope)
+                    for key in self.waits_for(keys_of(self._plan, step, envelope), envelope)
                     if (lane := Lane(key)) in self.lanes
                 ]
         return found
 
     def count(self, failed: Collection[Parked], succeeded: int) -> None:
-        """Count what a fold has come to. Raises ProjectionFailed when it is too much."""
+        """Count what a fold has come to. Raises ProjectionFailed when it is too much.
+
+        It counts once it is `written`: rows that the store refuses are no success.
+        """
         fresh = [one for one in failed if one.because == "failed"]
-        self._in_a_row = 0 if succeeded else self._in_a_row + len(fresh)
-        if self._in_a_row >= MOST_IN_A_ROW and fresh:
-            raise self._stop(
-                fresh[0], f"{self._in_a_row} events failed in a row and none succeeded"
-            )
+        self._counted = 0 if succeeded else self._in_a_row + len(fresh)
+        if self._counted >= MOST_IN_A_ROW and fresh:
+            raise self._stop(fresh[0], f"{self._counted} events failed in a row and none succeeded")
         if self._entries + len(failed) > MOST_PARKED:
             first = fresh[0] if fresh else next(iter(failed))
             raise self._stop(first, f"{self._entries:,} events are parked already")
 
-    def add(self, entries: Collection[Parked]) -> None:
-        """What was parked is written."""
-        self.lanes.update(one.lane for one in entries)
-        self._entries += len(entries)
-        self.errors += sum(one.because == "failed" for one in entries)
+    def written(self, entries: Collection[Parked]) -> None:
+        """What was counted last is written, and these are parked."""
+        self._in_a_row = self._counted
+        if entries:
+            self.lanes.update(one.lane for one in entries)
+            self._entries += len(entries)
+            self.errors += sum(one.because == "failed" for one in entries)
 
     def _stop(self, first: Parked, what: str) -> ProjectionFailed:
         name = self._plan.name

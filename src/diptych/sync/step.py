@@ -15,6 +15,7 @@ from diptych.errors import (
     StoreUnavailable,
     UnknownMessageType,
 )
+from diptych.failpoints import armed, failpoint
 from diptych.messages.envelope import Envelope
 from diptych.queries.fold import Batch, failed, keys_of
 from diptych.queries.parked import Lane, Parked
@@ -63,6 +64,8 @@ class Stepping:
         """
         after = group[0].position
         delivery = await self._subscription(group).deliver(after, limit, until or None)
+        if armed:
+            await failpoint("runner.after_read", upto=delivery.upto)
         if delivery.broken is not None and delivery.upto == after:
             await self._pass(group, delivery)
             return
@@ -140,23 +143,33 @@ class Stepping:
         return loaded.rows
 
     async def _write(self, folded: Sequence[tuple[Member, Change]]) -> None:
-        if folded:
+        if folded and armed:
+            await self._write_at_failpoints([change for _, change in folded])
+        elif folded:
             await self._store.apply([change for _, change in folded])
         for member, change in folded:
             if change.parked:
                 self._say(member, change.parked)
-                member.parking.add(change.parked)
+            member.parking.written(change.parked)
             member.position = change.upto
             self._hinge.arrivals.arrive(member.plan.name, change.upto)
             if member.terms.crashes and not member.position < member.terms.suspect:
                 await self._trust_again(member)
+
+    async def _write_at_failpoints(self, changes: Sequence[Change]) -> None:
+        points = ["apply", "park"] if any(one.parked for one in changes) else ["apply"]
+        for point in points:
+            await failpoint(f"runner.before_{point}", changes=changes)
+        await self._store.apply(changes)
+        for point in points:
+            await failpoint(f"runner.after_{point}", changes=changes)
 
     async def _search(self, member: Member, delivery: Delivery) -> None:
         """Find the events that cannot be written, and park them; write all others."""
         wanted = [one for one in delivery.envelopes if type(one.event) in member.plan.steps]
         with _stopping(member):
             # A store that refuses even this has something against all of them.
-            await self._write([(member, self._stay(member))])
+            await self._store.apply([self._stay(member)])
             await self._halve(member, wanted, delivery.upto)
 
     async def _halve(self, member: Member, envelopes: Sequence[Envelope], upto: int) -> None:
@@ -182,7 +195,8 @@ class Stepping:
         """Park an event with every key it touches: which row is at fault nobody knows."""
         why = failed(member.plan, envelope, error)
         why.__cause__ = error
-        keys = () if attempts > 2 * DEATHS else _keys(member, [envelope])
+        keys: Sequence[str] = () if attempts > 2 * DEATHS else _keys(member, [envelope])
+        keys = member.parking.waits_for(keys, envelope)
         lanes = [Lane(key) for key in keys] or [Lane(envelope.stream, by_stream=True)]
         now = self._hinge.environment.time_us()
         entries = [parked_because(why, lane, envelope.stored, now, attempts) for lane in lanes]
@@ -206,7 +220,8 @@ class Stepping:
         folded: list[tuple[Member, Change]] = []
         for member in group:
             entries: list[Parked] = []
-            if self._wants(member, stored.type, error):
+            wanted = self._wants(member, stored.type, error)
+            if wanted and not member.parking.skips_all(stored):
                 lane = Lane(stored.stream, by_stream=True)
                 now = self._hinge.environment.time_us()
                 entries.append(parked_because(error, lane, stored, now))

@@ -14,7 +14,6 @@ from banking import BANK, Balance, Balances, Deposit, Deposited, Transfer, Withd
 
 from diptych import App, Sql, SqlProjection
 from diptych.errors import ConfigurationError
-from diptych.operations.trail import Trail
 
 
 class Turnover(SqlProjection):
@@ -43,12 +42,8 @@ async def app(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         yield app
 
 
-def trail_of(app: App) -> Trail:
-    return Trail(app.log, app.parts, app.left.load, app.sources)
-
-
 async def tables(app: App, position: int | None = None) -> list[tuple[str, str, int]]:
-    rows = [row async for row in trail_of(app).table_rows(Turnover, position=position)]
+    rows = [row async for row in app.trail.table_rows(Turnover, position=position)]
     return sorted((row.table, row.values["account"], row.values["moved"]) for row in rows)
 
 
@@ -65,7 +60,7 @@ async def test_tables_are_shown_as_of_a_position_and_nothing_is_written(app):
 
 
 async def test_rows_are_shown_as_of_a_position(app):
-    rows = [row async for row in trail_of(app).rows(Balances, position=3)]
+    rows = [row async for row in app.trail.rows(Balances, position=3)]
     assert [(row.key, row.position, row.value) for row in rows] == [
         ("a", 1, Balance("a", 10)),
         ("b", 3, Balance("b", 15)),
@@ -74,4 +69,4 @@ async def test_rows_are_shown_as_of_a_position(app):
 
 async def test_tables_have_no_keys_to_ask_for(app):
     with pytest.raises(ConfigurationError, match="table_rows"):
-        [row async for row in trail_of(app).rows(Turnover, ["a"])]
+        [row async for row in app.trail.rows(Turnover, ["a"])]

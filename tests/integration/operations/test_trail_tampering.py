@@ -35,8 +35,12 @@ class Tampered:
         self.sql = tamper
 
     async def use(self, work: Callable[[Trail], Awaitable[Any]]) -> Any:
-        async with App("bank", BANK, write=self.url, read="memory://") as app:
-            return await work(Trail(app.log, app.parts, app.left.load, app.sources))
+        app = App("bank", BANK, write=self.url, read="memory://")
+        await app.open(projections=False)
+        try:
+            return await work(app.trail)
+        finally:
+            await app.close()
 
     async def check(self) -> SealCheck:
         return await self.use(lambda trail: trail.check(self.anchor))

@@ -22,7 +22,7 @@ from diptych.errors import (
 )
 from diptych.queries.parked import Parked
 from diptych.queries.read_model import ReadModel, shape_of
-from diptych.queries.read_store import Change, Lease, LeaseSwap, Row, TableSpec
+from diptych.queries.read_store import Change, CheckpointInfo, Lease, LeaseSwap, Row, TableSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -389,7 +389,7 @@ async def test_read_models_of_version_1_are_brought_up(version_1, postgres_url):
     await asyncio.gather(*(each.open([PAGES]) for each in stores))
     for store in stores:
         info = await store.checkpoint("pages")
-        assert (*info,) == (6, "1", Lease(), False)
+        assert info == CheckpointInfo(6, "1", Lease(), parks=False, role="served")
         assert [tuple(one) for one in await store.generations("pages")] == [
             ("pages", "served", 6, "1")
         ]

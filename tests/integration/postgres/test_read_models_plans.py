@@ -91,7 +91,7 @@ async def test_an_upsert_scans_nothing(store):
         await store.apply([books(at, at + 1, at)])
     await store.apply([books(60, 20_000, 8)])
     table = store._projections.row_table("books")
-    arguments = [9, 10, "1", None, [1], ["b1"], ["t"], ["a"], [1], ["w"]]
+    arguments = [9, 10, "1", 0, [1], ["b1"], ["t"], ["a"], [1], ["w"]]
     async with store._database.writing() as connection:
         plan = await kept_plan(connection, table.fenced_upsert, arguments)
     assert "Scan on books" not in plan, plan

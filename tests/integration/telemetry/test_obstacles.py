@@ -11,6 +11,7 @@ import pytest
 from banking import BANK, Deposit
 
 from diptych import App
+from diptych.adapters.postgres import obstacles
 from diptych.adapters.postgres.database import PostgresDatabase
 from diptych.adapters.postgres.event_log import PostgresEventLog
 from diptych.adapters.postgres.obstacles import what_holds_up_appends, what_holds_up_writes
@@ -137,6 +138,27 @@ async def test_f05_the_lock_of_another_schema_is_not_ours(postgres_url, postgres
         await log.close()
         await neighbour.close()
         await other.execute(f'DROP SCHEMA IF EXISTS "{schema}_b" CASCADE')
+
+
+async def test_f05_a_writing_transaction_in_another_database_holds_up_nobody(
+    postgres, postgres_url, postgres_schema, other, monkeypatch
+):
+    monkeypatch.setattr(obstacles, "WORTH_SAYING_S", 0)
+    log = PostgresEventLog(postgres_url)
+    await log.open()
+    log_id = await other.fetchval("SELECT $1::regclass::oid::bigint", f"{postgres_schema}.log")
+    elsewhere = await asyncpg.connect(postgres.primary, database="postgres")
+    async with elsewhere.transaction():
+        await elsewhere.execute("SELECT pg_current_xact_id()")
+        await elsewhere.execute(f"SELECT pg_advisory_xact_lock({-log_id - 2})")
+        assert await log.held_up_by() is None
+        assert (await asyncio.wait_for(log.append(add("a", fact(1))), 30)).first == 1
+        assert [one.position for one in await log.read(0, 10)] == [1]
+    async with other.transaction():
+        await other.execute(f"SELECT pg_advisory_xact_lock({-log_id - 2})")
+        assert await log.held_up_by() is not None, "the same lock in our database is the one"
+    await elsewhere.close()
+    await log.close()
 
 
 async def test_who_may_not_see_what_a_session_does_is_told_so(

@@ -19,10 +19,6 @@ from diptych.operations.trail import Trail
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def trail_of(app: App) -> Trail:
-    return Trail(app.log, app.parts, app.left.load, app.sources)
-
-
 def deposited(amount: int = 1, name: str = "Deposited", **meta: Any) -> EventToStore:
     data = msgspec.json.encode({"account_id": "a", "amount": amount})
     return EventToStore(name, 1, data, msgspec.json.encode(Metadata("e", **meta)))
@@ -36,7 +32,7 @@ async def append(app: App, *events: EventToStore, at: datetime = NOON, expected:
 
 
 async def found(app: App, stream: str | None = None, **wanted: Any) -> list[int]:
-    return [one.position async for one in trail_of(app).history(stream, **wanted)]
+    return [one.position async for one in app.trail.history(stream, **wanted)]
 
 
 @pytest.fixture
@@ -61,7 +57,7 @@ async def test_a_record_says_who_did_what_when_and_why(app):
     await app.dispatch(
         Deposit("a", 10), actor="ann", tenant="north", correlation_id="c1", causation_id="m1"
     )
-    [record] = [one async for one in trail_of(app).history()]
+    [record] = [one async for one in app.trail.history()]
     assert (record.position, record.stream, record.version) == (1, "Account-a", 1)
     assert (record.type, record.event) == ("Deposited", Deposited("a", 10))
     assert (record.actor, record.tenant) == ("ann", "north")
@@ -124,7 +120,7 @@ async def test_what_cannot_be_read_is_told_and_hides_nothing_else(app):
     await append(app, deposited(1), deposited(2, "Forgotten", actor="ann"))
     await append(app, deposited(3)._replace(meta=b"\xff"), deposited(4)._replace(data=b"{"))
     await append(app, deposited(5))
-    records = [one async for one in trail_of(app).history()]
+    records = [one async for one in app.trail.history()]
     assert [bool(one.unreadable) for one in records] == [False, True, True, True, False]
     assert [one.event.amount if one.event else None for one in records] == [1, None, 3, None, 5]
     assert "Forgotten" in records[1].unreadable
@@ -136,7 +132,7 @@ async def test_a_moment_beyond_all_calendars_is_told(app):
     await app.log.append(
         Append((StreamAppend("s", 0, (deposited(),)),), recorded_us=1 << 62),
     )
-    [record] = [one async for one in trail_of(app).history()]
+    [record] = [one async for one in app.trail.history()]
     assert record.recorded_at is None
     assert str(1 << 62) in record.unreadable
 
@@ -152,7 +148,7 @@ async def test_a_long_history_is_read_in_pages_and_only_as_far_as_it_is_wanted(a
         return await read(after, limit, filters)
 
     monkeypatch.setattr(app.log, "read", watched)
-    async with aclosing(trail_of(app).history()) as history:
+    async with aclosing(app.trail.history()) as history:
         async for record in history:
             if record.position == 1_001:
                 break
@@ -161,3 +157,10 @@ async def test_a_long_history_is_read_in_pages_and_only_as_far_as_it_is_wanted(a
     assert await found(app, progress=lambda *step: steps.append(step)) == list(range(1, 3_501))
     assert steps[-1] == (3_500, 3_500)
     assert max(asked) == 1_000
+
+
+async def test_a_trail_opens_what_is_not_open_yet():
+    app = App("bank", BANK)
+    trail = Trail(app.log, app.parts, app.left.load, app.sources, app.open)
+    assert [one async for one in trail.history()] == []
+    await app.close()

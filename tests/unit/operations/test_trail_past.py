@@ -13,7 +13,6 @@ from banking import BANK, Account, Balance, Balances, Deposit, Deposited, Transf
 from diptych import App, Projection, ReadModel, keyed_by
 from diptych.errors import ConfigurationError, ProjectionFailed
 from diptych.events.log import Append, EventToStore, StreamAppend
-from diptych.operations.trail import Trail
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -38,10 +37,6 @@ class Pairs(Projection[Pair]):
         return row
 
 
-def trail_of(app: App) -> Trail:
-    return Trail(app.log, app.parts, app.left.load, app.sources)
-
-
 @pytest.fixture
 async def app():
     async with App("bank", [*BANK, Pairs]) as app:
@@ -63,7 +58,7 @@ async def deposit_at(app: App, *minutes: int) -> None:
 async def test_a_state_is_shown_at_any_version(app):
     await app.dispatch(Deposit("a", 10), actor="ann")
     await app.dispatch(Withdraw("a", 3), actor="bob")
-    trail = trail_of(app)
+    trail = app.trail
     past = [await trail.state(Account, "a", version=version) for version in range(3)]
     assert [one.state.balance for one in past] == [0, 10, 7]
     assert [one.version for one in past] == [0, 1, 2]
@@ -76,7 +71,7 @@ async def test_a_version_that_never_was_is_refused(app, version: int):
     await app.dispatch(Deposit("a", 10))
     await app.dispatch(Deposit("a", 10))
     with pytest.raises(ConfigurationError, match=f"no version {version}, it stands at 2"):
-        await trail_of(app).state(Account, "a", version=version)
+        await app.trail.state(Account, "a", version=version)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +81,7 @@ async def test_a_version_that_never_was_is_refused(app, version: int):
 async def test_at_a_time_nothing_shows_that_was_recorded_later(app, minute, version, balance):
     # The third was recorded by a clock that is fast: it holds back what comes after it.
     await deposit_at(app, 0, 10, 30, 20, 30)
-    past = await trail_of(app).state(Account, "a", at=NOON + timedelta(minutes=minute))
+    past = await app.trail.state(Account, "a", at=NOON + timedelta(minutes=minute))
     assert (past.version, past.state.balance) == (version, balance)
 
 
@@ -94,19 +89,19 @@ async def test_a_state_before_is_shown_for_what_is_stored_as_state():
     async with App("bank", BANK, state_stored=[Account]) as app:
         await app.dispatch(Deposit("a", 10))
         await app.dispatch(Withdraw("a", 3))
-        assert (await trail_of(app).state(Account, "a", version=1)).state.balance == 10
+        assert (await app.trail.state(Account, "a", version=1)).state.balance == 10
 
 
 async def test_a_long_stream_is_shown_at_its_end(app):
     await deposit_at(app, 0)
     event = EventToStore("Deposited", 1, b'{"account_id":"a","amount":1}', b'{"id":"e"}')
     await app.log.append(Append((StreamAppend("Account-a", -1, (event,) * 2_500),)))
-    past = await trail_of(app).state(Account, "a", at=datetime.now(UTC))
+    past = await app.trail.state(Account, "a", at=datetime.now(UTC))
     assert (past.version, past.state.balance) == (2_501, 2_501)
 
 
 async def test_a_kind_that_is_no_write_model_and_a_time_and_a_version_are_refused(app):
-    trail = trail_of(app)
+    trail = app.trail
     with pytest.raises(ConfigurationError, match="no aggregate"):
         await trail.state(Balance, "a")
     with pytest.raises(ConfigurationError, match="not both"):
@@ -115,20 +110,20 @@ async def test_a_kind_that_is_no_write_model_and_a_time_and_a_version_are_refuse
 
 @pytest.mark.parametrize("key", ["a", "a-b", "x-y-z-"])
 def test_a_stream_names_its_write_model_and_key(key: str):
-    assert trail_of(App("bank", BANK)).owner_of(f"Account-{key}") == (Account, key)
+    assert App("bank", BANK).trail.owner_of(f"Account-{key}") == (Account, key)
 
 
 @pytest.mark.parametrize("stream", ["Account", "Account-", "Accounts-a", "", "-a"])
 def test_a_stream_of_nobody_is_refused(stream: str):
     with pytest.raises(ConfigurationError, match=r"Account-\.\.\."):
-        trail_of(App("bank", BANK)).owner_of(stream)
+        App("bank", BANK).trail.owner_of(stream)
 
 
 # -- read models -----------------------------------------------------------------------------------
 
 
 async def rows(app: App, *args: Any, **options: Any) -> dict[str, Any]:
-    return {row.key: row.value async for row in trail_of(app).rows(*args, **options)}
+    return {row.key: row.value async for row in app.trail.rows(*args, **options)}
 
 
 async def test_rows_are_shown_as_of_a_position_and_nothing_is_written(app):
@@ -150,7 +145,7 @@ async def test_rows_are_shown_as_of_a_position_and_nothing_is_written(app):
 async def test_the_position_of_a_row_is_that_of_its_last_event(app):
     await app.dispatch(Deposit("a", 10))
     await app.dispatch(Deposit("b", 20))
-    found = [(row.key, row.position) async for row in trail_of(app).rows(Balances, position=2)]
+    found = [(row.key, row.position) async for row in app.trail.rows(Balances, position=2)]
     assert found == [("a", 1), ("b", 2)]
 
 
@@ -164,13 +159,13 @@ async def test_however_few_rows_are_held_at_once_all_are_shown(app, most_rows: i
         await app.dispatch(Deposit(f"k{chance.randrange(20)}", chance.randrange(1, 30)))
     await app.settle()
     kept = app.sources[Pairs]
-    found = [row async for row in trail_of(app).rows(Pairs, most_rows=most_rows)]
+    found = [row async for row in app.trail.rows(Pairs, most_rows=most_rows)]
     assert len({row.key for row in found}) == len(found) > 20
     loaded = await kept.store.load(kept.plan.name, [row.key for row in found])
     assert {row.key: row for row in found} == loaded.rows
     assert len(found) == await kept.store.count(kept.plan.name)
     chosen = sorted(row.key for row in found)[::3]
-    only = [row async for row in trail_of(app).rows(Pairs, chosen, most_rows=most_rows)]
+    only = [row async for row in app.trail.rows(Pairs, chosen, most_rows=most_rows)]
     assert [row.key for row in only] == chosen
     assert {row.key: row for row in only}.items() <= loaded.rows.items()
 
@@ -194,4 +189,4 @@ async def test_an_event_that_cannot_be_folded_is_named(app):
 
 async def test_rows_by_key_have_no_tables_of_their_own(app):
     with pytest.raises(ConfigurationError, match="ask for its rows"):
-        [row async for row in trail_of(app).table_rows(Balances)]
+        [row async for row in app.trail.table_rows(Balances)]

@@ -43,7 +43,9 @@ async def test_it_is_opened_without_projections_for_a_look_from_outside():
     app = App("bank", BANK)
     found = await health(app, opening=True)
     assert found.ready
-    assert [one.state for one in found.projections] == ["stopped"]
+    assert [one.name for one in found.projections] == ["balances"]
+    assert app._open
+    assert app._panels._runners == {}
     await app.close()
 
 
@@ -59,7 +61,10 @@ async def test_lag_makes_nothing_unready():
 
 async def test_a_projection_that_fails_is_no_reason_to_restart(monkeypatch):
     async def status() -> list[ProjectionStatus]:
-        return [ProjectionStatus("balances", "async", "failed", 1, 5, 4, 60.0, why="it raised")]
+        return [
+            ProjectionStatus("balances", "async", "failed", 1, 5, 4, 60.0, why="it raised"),
+            ProjectionStatus("totals", "async", "live", 5, 5, 0, 0.0),
+        ]
 
     async with App("bank", BANK) as app:
         monkeypatch.setattr(app, "status", status)

@@ -10,7 +10,7 @@ import asyncpg
 
 from diptych.adapters.postgres.changes import write_changes
 from diptych.adapters.postgres.projections import Projections, gone
-from diptych.adapters.postgres.read_standings import standing
+from diptych.adapters.postgres.read_standings import never_opened, standing
 from diptych.adapters.postgres.row_shape import OTHER_COLUMNS
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import ConfigurationError
@@ -56,7 +56,7 @@ class PostgresInlineRows:
         self._projections.known(projection)
         await self._check_database()
         found = await self._connection.fetch(sql("lock_checkpoint", self._schema), projection)
-        return standing(*found[0]) if found else CheckpointInfo(0, "")
+        return standing(*found[0]) if found else never_opened(projection)
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As PostgresReadStore.load, seeing what this transaction wrote."""

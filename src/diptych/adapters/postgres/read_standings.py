@@ -9,7 +9,7 @@ from diptych.adapters.postgres.database import PostgresDatabase
 from diptych.adapters.postgres.errors import is_lost, unknown
 from diptych.adapters.postgres.obstacles import what_holds_up_writes
 from diptych.adapters.postgres.parked_entries import decoded, lanes_of
-from diptych.adapters.postgres.projections import Projections
+from diptych.adapters.postgres.projections import Projections, born
 from diptych.adapters.postgres.statements import sql
 from diptych.adapters.postgres.views import ViewTable
 from diptych.errors import StoreUnavailable
@@ -23,7 +23,7 @@ from diptych.queries.standings import (
     generation_of,
 )
 
-__all__ = ["PostgresStandings", "standing"]
+__all__ = ["PostgresStandings", "never_opened", "standing"]
 
 
 class PostgresStandings:
@@ -47,7 +47,7 @@ class PostgresStandings:
         computed = [name for name in projections if self._is_computed(name)]
         found = await database.fetch(sql("select_checkpoints", self._schema), list(projections))
         stands = {name: standing(*rest) for name, *rest in found}
-        answer = {name: stands.get(name, CheckpointInfo(0, "")) for name in projections}
+        answer = {name: stands.get(name) or never_opened(name) for name in projections}
         if computed:
             head = (await database.fetch(sql("select_head", self._schema)))[0][0]
             for name in computed:
@@ -134,6 +134,11 @@ def standing(*row: Any) -> CheckpointInfo:
     """A row of select_checkpoints.sql and lock_checkpoint.sql."""
     position, fingerprint, epoch, terms, parks, role = row
     return CheckpointInfo(position, fingerprint, Lease(epoch, terms), parks, role)
+
+
+def never_opened(name: str) -> CheckpointInfo:
+    """Where a generation stands that is not there."""
+    return CheckpointInfo(0, "", role=born(name))
 
 
 def _each_once(swaps: Sequence[LeaseSwap]) -> Sequence[LeaseSwap]:

@@ -25,6 +25,7 @@ from diptych.adapters.postgres.url import Location
 from diptych.adapters.postgres.writing_connection import WritingConnection
 from diptych.errors import StoreUnavailable
 from diptych.events.log import Appended, CommandRecord
+from diptych.failpoints import armed, failpoint
 
 __all__ = ["Writer"]
 
@@ -167,6 +168,8 @@ class Writer:
         stop; whether it did is as unknown as with any other cancellation.
         """
         place = self._location.place
+        if armed:
+            await failpoint("append.before_commit")
         try:
             answer: int = (await self._connection.append_event.fetch(*arguments))[0][0]
         except DRIVER_ERRORS as error:
@@ -176,18 +179,16 @@ class Writer:
             raise translate(error, place) from error
         if answer < 0:
             raise conflict(job.append, [-1 - answer]) or AssertionError(answer)
+        if armed:
+            await failpoint("append.after_commit")
         self._on_head(answer)
         return Appended(answer, 1)
 
     async def _commit_batch(self, jobs: Sequence[AppendJob]) -> list[tuple[AppendJob, Any]]:
         """Commit appends that do not depend on each other; what is known of their outcomes."""
         batch = AppendBatch(jobs, self._time_us())
-        joined = any(job.participants for job in jobs)
         try:
-            if joined:
-                answer = await self._append_and_join(batch, jobs)
-            else:
-                answer = await self._connection.append_batch.fetchrow(*batch.arguments)
+            answer = await self._append_all(batch, jobs)
         except _NotCommitted as failure:
             return await self._after_failure(jobs, failure.why)
         except DRIVER_ERRORS as error:
@@ -210,6 +211,17 @@ class Writer:
             self._on_head(head)
         return list(zip(jobs, outcomes, strict=True))
 
+    async def _append_all(self, batch: AppendBatch, jobs: Sequence[AppendJob]) -> Any:
+        if any(job.participants for job in jobs):
+            answer = await self._append_and_join(batch, jobs)
+        else:
+            if armed:
+                await failpoint("append.before_commit")
+            answer = await self._connection.append_batch.fetchrow(*batch.arguments)
+        if armed:
+            await failpoint("append.after_commit")
+        return answer
+
     async def _append_and_join(self, batch: AppendBatch, jobs: Sequence[AppendJob]) -> Any:
         """Everything up to the commit raises _NotCommitted; the commit itself driver errors."""
         try:
@@ -229,6 +241,8 @@ class Writer:
             if self._running.cancelling():
                 raise
             raise _NotCommitted(error) from error
+        if armed:
+            await failpoint("append.before_commit")
         await connection.execute("COMMIT")
         return answer
 

@@ -14,6 +14,7 @@ from diptych.adapters.sqlite.errors import unknown
 from diptych.adapters.sqlite.jobs import AppendJob, Job
 from diptych.adapters.sqlite.statements import sql
 from diptych.events.log import Appended
+from diptych.failpoints import armed, failpoint_here
 
 __all__ = ["LoneAppend"]
 
@@ -41,6 +42,8 @@ class LoneAppend:
         kind, schema, data, meta, tags = event
         if tags or expected < 1:
             return None
+        if armed:
+            failpoint_here("append.before_commit")
         try:
             self._execute(
                 self._statement, (stream, expected, kind, schema, data, meta, job.recorded_us)
@@ -51,4 +54,6 @@ class LoneAppend:
             return None  # the statement took itself back; the ordinary way waits, or explains
         if self._connection.changes() != 1:
             return None
+        if armed:
+            failpoint_here("append.after_commit")
         return Appended(self._connection.last_insert_rowid(), 1)

@@ -18,6 +18,7 @@ from diptych.adapters.sqlite.statements import sql
 from diptych.errors import ConfigurationError, DiptychError
 from diptych.events.log import Appended, Participant, StoredEvent
 from diptych.events.run_through import run_through
+from diptych.failpoints import armed, failpoint_here
 
 __all__ = [
     "STORED_EVENT",
@@ -69,8 +70,12 @@ class GroupCommit:
         try:
             self._begin(patience_s)
             outcomes, head = self._work(jobs)
+            if armed and head is not None:
+                failpoint_here("append.before_commit", head=head)
             committing = True
             self._cursor.execute("COMMIT")
+            if armed and head is not None:
+                failpoint_here("append.after_commit", head=head)
         except BaseException as error:
             # Whatever it is, it must not end the writer thread: whoever waits for the job gets it.
             self._roll_back()

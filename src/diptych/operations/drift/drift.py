@@ -9,7 +9,7 @@ from diptych.errors import ConfigurationError
 from diptych.operations.drift.patrol import Patrol, PatrolFound, PatrolPace
 from diptych.operations.drift.refold import Ground
 from diptych.operations.drift.repair import Repaired, repair
-from diptych.operations.drift.results import Verification
+from diptych.operations.drift.results import Verification, name_of
 from diptych.operations.drift.selection import Selection, keys_of_tenant
 from diptych.operations.drift.verifying import MOST_ROWS, Kept, Progress, verify
 
@@ -19,8 +19,8 @@ __all__ = ["Drift"]
 class Drift:
     """Verification, repair and patrol of the projections that `kept` gives when asked.
 
-    A projection is named by `plan.name`, as its rows are (see `generation_name`). Views are not
-    among them: what the database computes has nothing to drift from.
+    A projection is named as people call it, or as the generation of its rows (`generation_name`).
+    Views are not among them: what the database computes has nothing to drift from.
     """
 
     def __init__(self, ground: Ground, kept: Callable[[], Sequence[Kept]]) -> None:
@@ -82,11 +82,11 @@ class Drift:
         kept = list(self._kept())
         if not projections:
             return kept
-        known = {plan.name: (plan, store) for plan, store in kept}
+        known = {name: one for one in kept for name in (one[0].name, name_of(one[0]))}
         unknown = [name for name in projections if name not in known]
         if unknown:
+            names = ", ".join(name_of(plan) for plan, _ in kept) or "none"
             raise ConfigurationError(
-                f"there is no projection {unknown[0]!r} whose rows are kept; there are "
-                f"{', '.join(known) or 'none'}."
+                f"there is no projection {unknown[0]!r} whose rows are kept; there are {names}."
             )
         return [known[name] for name in projections]

@@ -14,7 +14,7 @@ from diptych.errors import StaleRead
 from diptych.operations.drift.comparing import Doubt, look
 from diptych.operations.drift.pace import Pace
 from diptych.operations.drift.refold import Ground, Refold
-from diptych.operations.drift.results import Difference
+from diptych.operations.drift.results import Difference, name_of
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 
@@ -49,7 +49,7 @@ async def judge(
                 if refold.spoiled(doubt.key):
                     again.append(doubt.key)
                 else:
-                    found.append(as_difference(plan.name, doubt))
+                    found.append(as_difference(plan, doubt))
         left = again
     raise StaleRead(
         f"what is parked for {len(left)} rows of {plan.name} changed each of the {_ATTEMPTS} times "
@@ -58,11 +58,11 @@ async def judge(
     )
 
 
-def as_difference(projection: str, doubt: Doubt) -> Difference:
+def as_difference(plan: Plan, doubt: Doubt) -> Difference:
     """A doubtful row as what is said of a wrong one, which nobody changes any more."""
     kept, expected = doubt.kept, doubt.expected
     return Difference(
-        projection,
+        name_of(plan),
         doubt.key,
         kept.value if kept else None,
         # A refold goes on changing its rows.

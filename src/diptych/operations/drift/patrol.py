@@ -18,7 +18,7 @@ from diptych.operations.drift.judging import judge
 from diptych.operations.drift.pace import Pace
 from diptych.operations.drift.portioned import Folded, Portioned
 from diptych.operations.drift.refold import Ground, Refold
-from diptych.operations.drift.results import Difference
+from diptych.operations.drift.results import Difference, name_of
 from diptych.operations.drift.tables import compare_tables
 from diptych.operations.drift.verifying import Kept
 from diptych.queries.projection import Plan
@@ -127,14 +127,16 @@ class Patrol:
     async def _round(self) -> None:
         errors: dict[str, str] = {}
         wrong: Counter[str] = Counter()
-        for plan, store in self._kept():
-            name = plan.name
+        kept = self._kept()
+        there = {plan.name for plan, _ in kept}
+        self._refolds = {name: one for name, one in self._refolds.items() if name in there}
+        for plan, store in kept:
+            name = name_of(plan)
             try:
                 async for found in self._compare(plan, store):
                     wrong[name] += len(found.differences)
                     self._tell(found, wrong[name])
             except Exception as error:  # noqa: BLE001  a patrol must outlive what it meets
-                self._refolds.pop(name, None)
                 errors[name] = error.message if isinstance(error, DiptychError) else repr(error)
                 _log.warning("the patrol could not compare %s: %s", name, errors[name])
             else:
@@ -150,12 +152,12 @@ class Patrol:
         if plan.shape is None:
             compared, wrong = await compare_tables(self._ground, plan, store, self._events)
             await self._rows.spend(compared.rows)
-            yield PatrolFound(plan.name, compared.rows, compared.position, tuple(wrong))
+            yield PatrolFound(name_of(plan), compared.rows, compared.position, tuple(wrong))
             return
         async for refold, wanted in self._folded(plan, store):
             found = await compare_rows(refold, wanted, self._rows)
             wrong = await judge(self._ground, plan, store, found.doubts, self._events)
-            yield PatrolFound(plan.name, found.rows, refold.at, tuple(wrong))
+            yield PatrolFound(name_of(plan), found.rows, refold.at, tuple(wrong))
 
     async def _folded(self, plan: Plan, store: ReadStore) -> AsyncIterator[Folded]:
         kept = self._refolds.pop(plan.name, None)

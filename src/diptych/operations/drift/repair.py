@@ -14,7 +14,7 @@ from diptych.errors import CheckpointMoved, ConfigurationError, LeaseLost
 from diptych.operations.drift.comparing import Looked, look
 from diptych.operations.drift.judging import as_difference, judge
 from diptych.operations.drift.refold import Ground, Refold
-from diptych.operations.drift.results import Difference
+from diptych.operations.drift.results import Difference, name_of
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, ReadStore
 from diptych.sync.lease import held
@@ -55,16 +55,16 @@ async def repair(
     if plan.shape is None:
         raise ConfigurationError(
             f"{plan.name} writes its own SQL, so single rows of it cannot be folded again. Rebuild "
-            f"it: diptych projections rebuild {plan.name}"
+            f"it: diptych projections rebuild {name_of(plan)}"
         )
     chosen = sorted(set(keys))
     if dry_run:
         found = tuple(await judge(ground, plan, store, chosen))
         position = (await store.checkpoint(plan.name)).position
-        return _repaired(plan.name, position, found, dry_run=True)
+        return _repaired(name_of(plan), position, found, dry_run=True)
     position, found = await _Repair(ground, plan, store, chosen).run()
     wrong = await judge(ground, plan, store, chosen)
-    return _repaired(plan.name, position, found, ok=not wrong)
+    return _repaired(name_of(plan), position, found, ok=not wrong)
 
 
 class _Repair:
@@ -109,7 +109,7 @@ class _Repair:
         return refold
 
     async def _write(self, refold: Refold, looked: Looked, epoch: int) -> tuple[Difference, ...]:
-        found = tuple(as_difference(self._plan.name, doubt) for doubt in looked.doubts)
+        found = tuple(as_difference(self._plan, doubt) for doubt in looked.doubts)
         written = [doubt.expected for doubt in looked.doubts if doubt.expected is not None]
         deleted = [doubt.key for doubt in looked.doubts if doubt.expected is None]
         if found:

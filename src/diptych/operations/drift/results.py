@@ -6,7 +6,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Compared", "Difference", "Verification"]
+from diptych.queries.projection import Plan
+from diptych.queries.read_model import snake_case
+
+__all__ = ["Compared", "Difference", "Verification", "name_of"]
+
+
+def name_of(plan: Plan) -> str:
+    """What people call a projection, whichever generation of its rows `plan` is for."""
+    return snake_case(plan.projection.__name__)
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, Self
 from diptych.errors import StaleRead
 from diptych.operations.drift.pace import Pace
 from diptych.operations.drift.refold import Ground, Refold
-from diptych.operations.drift.results import Compared, Difference
+from diptych.operations.drift.results import Compared, Difference, name_of
 from diptych.queries.fold import Batch
 from diptych.queries.omitted import Omitted
 from diptych.queries.projection import Plan
@@ -50,7 +50,7 @@ async def compare_tables(
                 await refold.advance((await store.checkpoint(plan.name)).position)
                 if refold.disturbed:  # something parked was retried between two readings
                     continue
-            return Compared(plan.name, rows, position, len(differences)), differences
+            return Compared(name_of(plan), rows, position, len(differences)), differences
     raise _moving(plan)
 
 
@@ -110,9 +110,9 @@ async def _tables(store: ReadStore, plan: Plan) -> _Tables:
 def _differences(plan: Plan, kept: _Tables, expected: _Tables) -> Iterator[Difference]:
     for table in plan.table.tables:
         for row in (kept[table] - expected[table]).elements():
-            yield Difference(plan.name, table, dict(row), None)
+            yield Difference(name_of(plan), table, dict(row), None)
         for row in (expected[table] - kept[table]).elements():
-            yield Difference(plan.name, table, None, dict(row))
+            yield Difference(name_of(plan), table, None, dict(row))
 
 
 def _moving(plan: Plan) -> StaleRead:

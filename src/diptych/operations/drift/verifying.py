@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from diptych.errors import ConfigurationError
+from diptych.errors import CheckpointMoved, ConfigurationError, DiptychError, StoreError
 from diptych.operations.drift.comparing import Found, compare_keys, compare_rows
 from diptych.operations.drift.judging import judge
 from diptych.operations.drift.pace import Pace
 from diptych.operations.drift.portioned import Folded, Portioned
 from diptych.operations.drift.refold import Ground
-from diptych.operations.drift.results import Compared, Difference, Verification
+from diptych.operations.drift.results import Compared, Difference, Verification, name_of
 from diptych.operations.drift.selection import EVERYTHING, Selection, keys_of_tenant, sampled
 from diptych.operations.drift.tables import compare_tables
 from diptych.queries.projection import Plan
@@ -46,7 +46,7 @@ async def verify(
         selection = Selection(sample=selection.sample, seed=chance)
     chosen = [one for one in kept if _has_keys(one) or not _needs_keys(selection)]
     if kept and not chosen:
-        names = ", ".join(plan.name for plan, _ in kept)
+        names = ", ".join(name_of(plan) for plan, _ in kept)
         raise ConfigurationError(
             f"{names} writes its own SQL, where nobody can tell which rows belong to a key or a "
             "tenant. Verify it as a whole."
@@ -56,13 +56,16 @@ async def verify(
     compared: list[Compared] = []
     differences: list[Difference] = []
     for plan, store in chosen:
-        if plan.shape is None:
-            one, found = await compare_tables(
-                ground, plan, store, Pace(ground.environment), meter.reached
-            )
-            meter.passed()
-        else:
-            one, found = await _Rows(ground, plan, store, meter, most_rows).compare(selection)
+        try:
+            if plan.shape is None:
+                pace = Pace(ground.environment)
+                one, found = await compare_tables(ground, plan, store, pace, meter.reached)
+                meter.passed()
+            else:
+                one, found = await _Rows(ground, plan, store, meter, most_rows).compare(selection)
+        except (ConfigurationError, StoreError) as error:
+            await _look_whether_dropped(plan, store, error)
+            raise
         compared.append(one)
         differences += found
     meter.finished()
@@ -74,6 +77,18 @@ async def verify(
         tuple(compared),
         selection.seed,
     )
+
+
+async def _look_whether_dropped(plan: Plan, store: ReadStore, error: DiptychError) -> None:
+    generations = await store.generations(name_of(plan))
+    if plan.name not in {one.name for one in generations}:
+        raise CheckpointMoved(
+            f"the rows of {plan.name} were dropped while they were compared, after others had "
+            "taken their place. Verify again.",
+            projection=name_of(plan),
+            expected=None,
+            actual=None,
+        ) from error
 
 
 def _has_keys(one: Kept) -> bool:
@@ -146,7 +161,7 @@ class _Rows:
                 differences += await judge(self._ground, self._plan, self._store, some)
             self._meter.passed()
             known -= 1
-        return Compared(self._plan.name, rows, position, len(differences)), differences
+        return Compared(name_of(self._plan), rows, position, len(differences)), differences
 
     async def _compared(self, folded: Folded, keys: frozenset[str] | None) -> Found:
         pace = Pace(self._ground.environment)

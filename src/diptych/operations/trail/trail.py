@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
@@ -37,21 +37,28 @@ class Trail:
     """The audit of one application.
 
     Args:
-        log: Its log, opened.
+        log: Its log.
         parts: What it is made of.
         load: Gives the state of a write model: `LeftPanel.load`.
         sources: Its read models by projection (or read model) class.
+        opened: Awaited before anything is read: opens what is not open yet.
 
     Reads the log through its port and writes nothing but the anchor given to `seal`. `progress`,
     where it is taken, is called with the position reached and the last one that will be looked at.
     """
 
     def __init__(
-        self, log: EventLog, parts: Parts, load: LoadState, sources: Mapping[Any, Source]
+        self,
+        log: EventLog,
+        parts: Parts,
+        load: LoadState,
+        sources: Mapping[Any, Source],
+        opened: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._log = log
         self._parts = parts
         self._sources = sources
+        self._opened = opened or _open_already
         self._states = PastStates(log, parts.registry, parts.deciders, load)
 
     # -- who, what, when, why ----------------------------------------------------------------------
@@ -92,6 +99,7 @@ class Trail:
             since=since,
             until=until,
         )
+        await self._opened()
         async with aclosing(wanted_events(self._log, wanted, progress)) as found:
             async for stored in found:
                 yield record_of(stored, self._parts.registry)
@@ -117,6 +125,7 @@ class Trail:
             raise ConfigurationError(
                 "a tree grows from one thing: give a correlation_id, an event_id, or a position."
             )
+        await self._opened()
         correlations = set() if correlation_id is None else {correlation_id}
         events = set() if event_id is None else {event_id}
         if position is not None:
@@ -149,6 +158,7 @@ class Trail:
         """
         if version is not None and at is not None:
             raise ConfigurationError("give a version or a time, not both.")
+        await self._opened()
         if version is not None:
             return await self._states.at_version(kind, key, version)
         if at is not None:
@@ -224,6 +234,7 @@ class Trail:
         ConfigurationError for the anchor of another log, StoreUnavailable when the file cannot be
         written or another process is sealing into it.
         """
+        await self._opened()
         return await seal_log(
             self._log, Path(anchor), every=every, to_head=to_head, progress=progress
         )
@@ -236,6 +247,7 @@ class Trail:
         lines of the anchor were cut off: look at `upto`. Raises ConfigurationError when there is no
         such file.
         """
+        await self._opened()
         return await check_log(self._log, Path(anchor), progress)
 
     def _name(self, cls: type) -> str:
@@ -247,11 +259,16 @@ class Trail:
     async def _reading(
         self, source: Source, position: int | None, progress: Progress | None
     ) -> PastEvents:
+        await self._opened()
         head = await self._log.head()
         if position is not None and not 0 <= position <= head:
             raise ConfigurationError(f"there is no position {position}: the log stands at {head}.")
         upto = head if position is None else position
         return PastEvents(self._log, self._parts.registry, source.plan, upto, progress)
+
+
+async def _open_already() -> None:
+    """Nothing to open: whoever made the trail has done so."""
 
 
 def _named_by(metadata: Metadata) -> tuple[set[str], set[str]]:

@@ -130,6 +130,26 @@ async def test_an_inline_one_that_never_stands_still_is_left_as_it_is(inline):
     assert store.applied == []
 
 
+async def test_what_was_retried_between_reading_the_log_and_the_lease_is_folded_afresh(bank):
+    await bank.deposit(a=1, b=1)
+    await bank.deposit(a=10)
+    entry = Parked("a", 3, "Account-a", "Deposited")
+    await bank.change(parked=[entry], rows=[Row("a", 1, Balance("a", 1))])
+    await bank.change(deleted=["b"])
+    retries = iter([True])
+
+    class Retrying(Recording):
+        async def swap_leases(self, swaps: Any) -> Any:
+            if next(retries, False):
+                await bank.change(rows=[Row("a", 3, Balance("a", 11))], unparked=[entry])
+            return await bank.store.swap_leases(swaps)
+
+    store = Retrying(bank.store)
+    done = await repair(bank.ground, bank.plan, store, ["a", "b"])
+    assert (done.written, done.ok) == (("b",), True)
+    assert (await bank.rows())["a"] == Row("a", 3, Balance("a", 11))
+
+
 async def test_a_projection_that_was_reset_meanwhile_is_folded_afresh(bank):
     await spoiled(bank)
     resets = iter([True])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from banking import BANK, Account, Balance, Deposit, Withdraw, Withdrawn
+from banking import BANK, Account, Balance, Balances, Deposit, Withdraw, Withdrawn
 
 from diptych import App, Environment
-from diptych.errors import ConfigurationError
+from diptych.errors import CheckpointMoved, ConfigurationError
 from diptych.operations.drift import refold
 from diptych.operations.drift.results import Compared
 from diptych.queries.read_store import Row
@@ -122,6 +122,25 @@ async def test_the_chance_of_a_sample_comes_from_the_environment(bank_of):
         async with App("bank", BANK, environment=Environment.seeded(5)) as app:
             seeds.append((await bank_of(app).drift.verify(sample=1)).seed)
     assert seeds[0] == seeds[1]
+
+
+async def test_a_generation_is_verified_and_repaired_by_the_name_of_its_projection(bank):
+    await bank.deposit(a=1, b=2)
+    await bank.app.rebuild(Balances)
+    bank.plan = bank.app.sources[Balances].plan
+    assert bank.plan.name == "balances__1"
+    await bank.change(deleted=["a"])
+    found = await bank.app.drift.verify(["balances"])
+    assert [(one.projection, one.key) for one in found.differences] == [("balances", "a")]
+    assert (await bank.app.drift.repair("balances", ["a"])).written == ("a",)
+    assert (await bank.app.verify()).ok
+
+
+async def test_rows_that_were_dropped_meanwhile_are_said_to_be(bank):
+    await bank.deposit(a=1, b=2)
+    await bank.app.rebuild(Balances)  # drops the first generation, which `bank` still has
+    with pytest.raises(CheckpointMoved, match="balances were dropped.*Verify again"):
+        await bank.drift.verify()
 
 
 async def test_only_the_keys_of_a_tenant_are_compared(bank):
