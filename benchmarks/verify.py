@@ -14,16 +14,16 @@ MANY_KEYS = 20_000
 Work = Callable[[App], Awaitable[None]]
 
 
-def rebuilding(url: str, events: int, times: int = 1) -> Sample:
-    """Make the read model again from the first event."""
+def rebuilding(url: str, times: int = 1) -> Sample:
+    """Make the read model again from the first event, in place, which is the faster way."""
 
     async def rebuild(app: App) -> None:
-        await app.rebuild(Sales)
+        await app.rebuild(Sales, in_place=True)
 
-    return asyncio.run(measured(url, events, times, rebuild))
+    return asyncio.run(measured(url, times, rebuild))
 
 
-def verifying(url: str, events: int, times: int = 1) -> Sample:
+def verifying(url: str, times: int = 1) -> Sample:
     """Fold the log again and compare every row, while the rows stand at the head."""
 
     async def verify(app: App) -> None:
@@ -31,14 +31,15 @@ def verifying(url: str, events: int, times: int = 1) -> Sample:
         if not found.ok:
             raise ValueError(f"{len(found.differences)} of {found.rows} rows differ")
 
-    return asyncio.run(measured(url, events, times, verify))
+    return asyncio.run(measured(url, times, verify))
 
 
-async def measured(url: str, events: int, times: int, work: Work) -> Sample:
+async def measured(url: str, times: int, work: Work) -> Sample:
     """Do the work on a read model that stands at the head."""
     app = App("bench", [Cart, Sales], write=url)
     await app.open(projections=False)
     try:
+        events = await app.log.head()
         if await position(app) != events:
             await app.rebuild(Sales)
         with stopwatch() as watch:

@@ -16,16 +16,15 @@ from benchmarks.verify import FEW_KEYS, MANY_KEYS, rebuilding, verifying
 
 def benchmark(scale: Scale, server: BenchServer) -> Benchmark:
     """Compare verification with a rebuild of the same rows from the same log."""
-    events = scale.pick(5_000, 20_000)
     variants: dict[str, Variant] = {}
     targets: list[Target] = []
     for keys in (FEW_KEYS, MANY_KEYS):
         schema = server.make_schema()
-        fill(schema, events, keys)
+        fill(schema, scale.pick(5_000, 20_000), keys)
         verify, rebuild = f"verify, {keys:,} keys", f"rebuild, {keys:,} keys"
         variants |= {
-            verify: settled(server, partial(verifying, schema.url, events, TIMES)),
-            rebuild: settled(server, partial(rebuilding, schema.url, events, TIMES)),
+            verify: settled(server, partial(verifying, schema.url, TIMES)),
+            rebuild: settled(server, partial(rebuilding, schema.url, TIMES)),
         }
         targets.append(Target(f"verification, {keys:,} keys", verify, rebuild, at_least=0.5))
     return Benchmark("postgres.verify", "events/s", variants, targets)

@@ -13,16 +13,15 @@ from benchmarks.verify import FEW_KEYS, MANY_KEYS, rebuilding, verifying
 
 def benchmark(scale: Scale, folder: Path) -> Benchmark:
     """Compare verification with a rebuild of the same rows from the same log."""
-    events = scale.pick(10_000, 50_000)
     variants: dict[str, Variant] = {}
     targets: list[Target] = []
     for keys in (FEW_KEYS, MANY_KEYS):
         path = folder / f"verify-{keys}.db"
-        fill_log(path, events, keys)
+        fill_log(path, scale.pick(10_000, 50_000), keys)
         verify, rebuild = f"verify, {keys:,} keys", f"rebuild, {keys:,} keys"
         variants |= {
-            verify: partial(verifying, f"sqlite:///{path}", events),
-            rebuild: partial(rebuilding, f"sqlite:///{path}", events),
+            verify: partial(verifying, f"sqlite:///{path}"),
+            rebuild: partial(rebuilding, f"sqlite:///{path}"),
         }
         targets.append(Target(f"verification, {keys:,} keys", verify, rebuild, at_least=0.5))
     return Benchmark("sqlite.verify", "events/s", variants, targets)

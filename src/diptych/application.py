@@ -37,7 +37,7 @@ from diptych.sync.unseen import unseen_rows
 __all__ = ["App"]
 
 A = TypeVar("A")
-ReadUrls = str | Mapping[type, str] | None
+ReadUrls = str | ReadStore | Mapping[type, str | ReadStore] | None
 
 
 class App(Operating):
@@ -54,8 +54,10 @@ class App(Operating):
         name: What it is called in messages and on the command line.
         parts: Aggregate classes, deciders, projection classes, upcasters, and functions that take a
             command or a query. Routing goes by annotations and is checked here.
-        write: URL of the event log: `memory://` or `sqlite:///file.db`.
-        read: URL of the read store, or one per projection class; default: the write database.
+        write: URL of the event log (`memory://`, `sqlite:///file.db`, `postgresql://host/name`), or
+            an event log of your own.
+        read: URL of the read store, or a read store of your own, or one per projection class;
+            default: the write database.
         replicas: URLs of streaming replicas of the write database; queries are answered there.
         inline: Projection classes that are folded in the append's transaction: never behind, and
             paid for by the command. All others are asynchronous.
@@ -76,7 +78,7 @@ class App(Operating):
         name: str,
         parts: Iterable[Any],
         *,
-        write: str = "memory://",
+        write: str | EventLog = "memory://",
         read: ReadUrls = None,
         replicas: Sequence[str] = (),
         inline: Sequence[type] = (),
@@ -125,7 +127,7 @@ class App(Operating):
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
-        self._freshness = Waiting(self._arrivals, self._panels.refreshing)
+        self._freshness = Waiting(self._arrivals, self._panels.refreshing, self.log)
         handlers = {
             query: QueryHandler(spec, self.sources, given)
             for query, spec in self._parts.queries.items()

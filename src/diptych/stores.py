@@ -25,50 +25,50 @@ _REPLICATED = _POSTGRES
 
 
 class Stores:
-    """The event log at `write` and the read stores at `read`.
+    """The event log at `write` and the read stores at `read`, each a URL or an adapter of your own.
 
-    One URL is one store: projections of the same URL share it, and a read store in the log's
-    database shares its connections. Raises ConfigurationError for a URL that leads nowhere, and for
-    a projection that its store cannot keep.
+    One URL (or adapter) is one store: projections of the same URL share it, and a read store in the
+    log's database shares its connections. Raises ConfigurationError for a URL that leads nowhere,
+    and for a projection that its store cannot keep.
     """
 
     def __init__(
         self,
-        write: str,
-        read: str | Mapping[type, str] | None,
+        write: str | EventLog,
+        read: str | ReadStore | Mapping[type, str | ReadStore] | None,
         parts: Parts,
         environment: Environment,
     ) -> None:
         self._environment = environment
         self._write = write
-        self.log: EventLog = self._open_log(write)
-        self._stores: dict[str, ReadStore] = {}
-        self._urls: dict[str, str] = {}
+        self.log: EventLog = self._open_log(write) if isinstance(write, str) else write
+        self._stores: dict[Any, ReadStore] = {}
+        self._urls: dict[str, Any] = {}
         chosen = read if isinstance(read, Mapping) else {}
-        default = read if isinstance(read, str) else write
+        default = write if read is None or isinstance(read, Mapping) else read
         by_name = {parts.plan_for(thing).name: url for thing, url in chosen.items()}
         for plan in parts.plans.values():
             url = by_name.get(plan.name, write if plan.table.view is not None else default)
             if url not in self._stores:
-                self._stores[url] = self._open_read_store(url)
+                self._stores[url] = self._read_store(url)
             self._urls[plan.name] = url
             if plan.table.view is not None:
                 self._check_view(plan, url)
             if plan.shape is None and Capability.SQL not in self._stores[url].capabilities:
                 raise ConfigurationError(
-                    f"{plan.projection.__name__} writes its own SQL, which {shown(url)} does not "
+                    f"{plan.projection.__name__} writes its own SQL, which {_told(url)} does not "
                     f'have. Keep it in an SQL database: read={{{plan.projection.__name__}: "sqlite:///..."}}.'
                 )
 
-    def _check_view(self, plan: Plan, url: str) -> None:
+    def _check_view(self, plan: Plan, url: Any) -> None:
         if url != self._write:
             raise ConfigurationError(
                 f"{plan.name} is a view, so it is in the database whose tables it shows, not in "
-                f"{shown(url)}. Leave it out of read=, or fill its read model by a projection."
+                f"{_told(url)}. Leave it out of read=, or fill its read model by a projection."
             )
         if Capability.VIEW not in self._stores[url].capabilities:
             raise ConfigurationError(
-                f"{plan.name} is a view, and {shown(url)} has no tables to look at. Keep the write "
+                f"{plan.name} is a view, and {_told(url)} has no tables to look at. Keep the write "
                 'model in an SQL database: write="sqlite:///..." or "postgresql://...".'
             )
 
@@ -78,10 +78,11 @@ class Stores:
             raise ConfigurationError(
                 f"{plan.name} is a view: it shows every commit by itself. Leave it out of inline=."
             )
-        if self._urls[plan.name] != self._write:
+        own = not isinstance(self._write, str)  # whether it can, an adapter of your own says itself
+        if self._urls[plan.name] != self._write and not own:
             raise ConfigurationError(
-                f"{plan.name} cannot be inline: it is kept in {shown(self._urls[plan.name])}, "
-                f"not in the log's database ({shown(self._write)}), so they cannot commit together."
+                f"{plan.name} cannot be inline: it is kept in {_told(self._urls[plan.name])}, "
+                f"not in the log's database ({_told(self._write)}), so they cannot commit together."
             )
 
     def is_written_to(self, plan: Plan) -> bool:
@@ -109,7 +110,7 @@ class Stores:
             primary = self._stores.get(self._write)
             if primary is None:
                 raise ConfigurationError(
-                    f"nothing is read from the write database {shown(self._write)}, so a replica "
+                    f"nothing is read from the write database {_told(self._write)}, so a replica "
                     "of it would answer nothing. Leave out replicas=, or read= for some projection."
                 )
             log, store = self._open_log(url), self._open_read_store(url)
@@ -132,7 +133,21 @@ class Stores:
         with _needs("sqlalchemy", "sqlalchemy"):
             from diptych.adapters.sqlalchemy.tables import SqlTables
 
+        if not isinstance(self._write, str):
+            raise ConfigurationError(
+                'tables are kept in a database that diptych opens by its URL: write="sqlite:///..." '
+                'or "postgresql://...", not an event log of your own.'
+            )
         return SqlTables(self._write, given, self.log)
+
+    def _read_store(self, url: Any) -> ReadStore:
+        if isinstance(url, str):
+            return self._open_read_store(url)
+        if url is self._write:
+            raise ConfigurationError(
+                "an event log of your own keeps no read models: say where, read=..."
+            )
+        return cast("ReadStore", url)
 
     def _open_log(self, url: str) -> EventLog:
         scheme = _scheme(url)
@@ -187,6 +202,10 @@ def _wants_tables(parts: Parts) -> bool:
     orm = sys.modules.get("sqlalchemy.ext.asyncio")
     wanted = [kind for spec in parts.command_functions for _, kind in spec.wants]
     return orm is not None and orm.AsyncSession in wanted
+
+
+def _told(url: Any) -> str:
+    return shown(url) if isinstance(url, str) else str(url.describe()["adapter"])
 
 
 def _scheme(url: str) -> str:

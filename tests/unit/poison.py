@@ -89,8 +89,6 @@ async def get_latest(query: GetLatest, rows: Reader[History]) -> list[History]:
     return await rows.find(latest__gte=query.at_least)
 
 
-
-
 PARTS = [Histories, get_history, get_latest]
 
 

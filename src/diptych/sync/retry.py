@@ -19,7 +19,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, ReadStore, Row
 from diptych.sync.apart import parked_because
 from diptych.sync.step import TRANSIENT
-from diptych.sync.waiting_fold import Waiting, WaitingFold, read_waiting
+from diptych.sync.waiting_fold import ReadEntry, WaitingFold, read_waiting
 
 __all__ = ["Retried", "Retry", "waiting_of"]
 
@@ -144,7 +144,7 @@ class Retry:
         entries = await self._store.parked(self._plan.name)
         waiting = waiting_of(entries)
         chosen = [lane for lane in lanes if lane in waiting]
-        ready: dict[Lane, Sequence[Waiting]] = {}
+        ready: dict[Lane, Sequence[ReadEntry]] = {}
         for lane in chosen:
             first = waiting[lane][:most]
             ready[lane] = await read_waiting(self._log, self._registry, self._plan, first)
@@ -160,7 +160,7 @@ class Retry:
             await self._apply(change)
         return said
 
-    async def _rows(self, ready: dict[Lane, Sequence[Waiting]]) -> tuple[int, dict[str, Row]]:
+    async def _rows(self, ready: dict[Lane, Sequence[ReadEntry]]) -> tuple[int, dict[str, Row]]:
         name = self._plan.name
         if self._plan.shape is None:
             return (await self._store.checkpoint(name)).position, {}

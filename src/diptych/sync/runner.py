@@ -64,6 +64,7 @@ class Runner:
         self._stepping = Stepping(hinge, store)
         self._leases: Leases | None = None
         self._look = asyncio.Event()
+        self._died = False
         self._pause_s = RETRY_S[0]
         self._hurry = asyncio.Event()
         self._arrivals.call_when_waiting(self._hurry)
@@ -83,7 +84,8 @@ class Runner:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            self._leave(self.members)
+            if not self._died:  # whoever waits is to be told why
+                self._leave(self.members)
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(LET_GO_WITHIN_S):
                     await self._leases.release()
@@ -100,6 +102,7 @@ class Runner:
             await self._environment.sleep(self._pause_s * chance)
             self._pause_s = min(self._pause_s * 2, RETRY_S[1])
         except Exception as error:
+            self._died = True
             for member in self.members:
                 self._hold(member, "failed", None, f"its runner ended with {error!r}")
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from diptych.errors import (
     CheckpointMoved,
@@ -91,10 +91,9 @@ class Stepping:
         self, member: Member, envelopes: Sequence[Envelope], after: int, upto: int
     ) -> Change:
         """What a projection makes of a batch. Raises ProjectionFailed when it must stop."""
-        try:
+        with suppress(ProjectionFailed):
             return await self._fold_at_once(member, envelopes, after, upto)
-        except ProjectionFailed:
-            return await self._fold_apart(member, envelopes, after, upto)
+        return await self._fold_apart(member, envelopes, after, upto)
 
     async def _fold_at_once(
         self, member: Member, envelopes: Sequence[Envelope], after: int, upto: int
@@ -157,12 +156,14 @@ class Stepping:
                 await self._trust_again(member)
 
     async def _write_at_failpoints(self, changes: Sequence[Change]) -> None:
-        points = ["apply", "park"] if any(one.parked for one in changes) else ["apply"]
-        for point in points:
-            await failpoint(f"runner.before_{point}", changes=changes)
+        parks = any(one.parked for one in changes)
+        await failpoint("runner.before_apply", changes=changes)
+        if parks:
+            await failpoint("runner.before_park", changes=changes)
         await self._store.apply(changes)
-        for point in points:
-            await failpoint(f"runner.after_{point}", changes=changes)
+        if parks:
+            await failpoint("runner.after_park", changes=changes)
+        await failpoint("runner.after_apply", changes=changes)
 
     async def _search(self, member: Member, delivery: Delivery) -> None:
         """Find the events that cannot be written, and park them; write all others."""

@@ -17,7 +17,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, Row, Statement
 from diptych.sync.apart import parked_because
 
-__all__ = ["Folded", "Waiting", "WaitingFold", "read_stored", "read_waiting"]
+__all__ = ["Folded", "ReadEntry", "WaitingFold", "read_stored", "read_waiting"]
 
 _GAP = 20
 """Events between two that are wanted which are read along, rather than asked for twice."""
@@ -25,7 +25,7 @@ _GAP = 20
 _PAGE = 1_000
 
 
-class Waiting(NamedTuple):
+class ReadEntry(NamedTuple):
     """One entry with its event. `envelope` is None where the event concerns the projection no
     longer; then, and where it cannot be folded (`error`), `keys` is empty.
     """
@@ -65,7 +65,7 @@ class WaitingFold:
         self._parked: list[Parked] = []
         self._unparked: list[Parked] = []
 
-    def retry(self, waiting: Sequence[Waiting]) -> Folded:
+    def retry(self, waiting: Sequence[ReadEntry]) -> Folded:
         """Fold what waits in one lane, in order, up to the first event that fails again."""
         folded = gone = moved = 0
         for one in waiting:
@@ -99,7 +99,7 @@ class WaitingFold:
             unparked=self._unparked,
         )
 
-    def _fold(self, one: Waiting) -> tuple[bool, bool]:
+    def _fold(self, one: ReadEntry) -> tuple[bool, bool]:
         """Whether the event has an effect now, and whether it waits for another key instead."""
         if one.error is not None:
             raise _as_failed(one, one.error)
@@ -114,7 +114,7 @@ class WaitingFold:
             return True, False
         return self._fold_all(one, one.envelope)
 
-    def _fold_all(self, one: Waiting, envelope: Envelope) -> tuple[bool, bool]:
+    def _fold_all(self, one: ReadEntry, envelope: Envelope) -> tuple[bool, bool]:
         """Fold an event of a stream into each of its keys, which may be parked themselves."""
         effects = followed = False
         for key in one.keys:
@@ -146,35 +146,35 @@ class WaitingFold:
 
 async def read_waiting(
     log: EventLog, registry: Registry, plan: Plan, entries: Sequence[Parked]
-) -> list[Waiting]:
+) -> list[ReadEntry]:
     """Entries with their events, decoded as far as this code can. Raises StoreUnavailable."""
     stored = await read_stored(log, [one.position for one in entries])
     return [_decoded(registry, plan, one, stored.get(one.position)) for one in entries]
 
 
-def _decoded(registry: Registry, plan: Plan, entry: Parked, stored: StoredEvent | None) -> Waiting:
+def _decoded(registry: Registry, plan: Plan, entry: Parked, stored: StoredEvent | None) -> ReadEntry:
     if stored is None or (stored.stream, stored.type) != (entry.stream, entry.type):
         missing = ValueError(f"the log has no {entry.type} of {entry.stream} there any more")
-        return Waiting(entry, error=missing)
+        return ReadEntry(entry, error=missing)
     try:
         known = registry.named(stored.type)
         if known.cls not in plan.steps:
-            return Waiting(entry, stored)
+            return ReadEntry(entry, stored)
         envelope = Envelope(registry.decode(stored.type, stored.schema, stored.data), stored)
         step = plan.steps.get(type(envelope.event))
         if step is None or plan.shape is None:
-            return Waiting(entry, stored, envelope)
+            return ReadEntry(entry, stored, envelope)
         keys = keys_of(plan, step, envelope)
     except Exception as error:  # noqa: BLE001  whatever it is, the event cannot be read
-        return Waiting(entry, stored, error=error)
+        return ReadEntry(entry, stored, error=error)
     if not entry.by_stream and entry.key not in keys:
         # Whether its other keys have its effect already, nobody can tell.
         other = ValueError(
             f"the event touches {', '.join(map(repr, keys)) or 'no row'} now, and no longer "
             f"{entry.key!r}: rebuild {plan.name}"
         )
-        return Waiting(entry, stored, error=other)
-    return Waiting(entry, stored, envelope, keys)
+        return ReadEntry(entry, stored, error=other)
+    return ReadEntry(entry, stored, envelope, keys)
 
 
 async def read_stored(log: EventLog, positions: Sequence[int]) -> dict[int, StoredEvent]:
@@ -192,13 +192,13 @@ async def read_stored(log: EventLog, positions: Sequence[int]) -> dict[int, Stor
     return found
 
 
-def _again(one: Waiting, error: ProjectionFailed) -> Parked:
+def _again(one: ReadEntry, error: ProjectionFailed) -> Parked:
     stored = one.entry if one.stored is None else one.stored
     attempts = one.entry.attempts + 1
     return parked_because(error, one.entry.lane, stored, one.entry.at_us, attempts)
 
 
-def _as_failed(one: Waiting, error: Exception) -> ProjectionFailed:
+def _as_failed(one: ReadEntry, error: Exception) -> ProjectionFailed:
     if isinstance(error, ProjectionFailed):
         return error
     made = ProjectionFailed(str(error), position=one.entry.position)

@@ -26,6 +26,7 @@ from diptych.queries.fold import Batch
 from diptych.queries.projection import Plan, plan_of
 from diptych.testing.difference import differences
 from diptych.testing.recording import codec_of, envelopes_of
+from diptych.testing.steadiness import renewed
 
 __all__ = ["Answer", "can_be_loaded", "other_processes", "serve", "unsteady_elsewhere"]
 
@@ -168,7 +169,7 @@ def _hear(process: subprocess.Popen[bytes]) -> Any:
 def _file_of(projection: type) -> str | None:
     try:
         return inspect.getsourcefile(projection)
-    except TypeError:
+    except (TypeError, OSError):
         return None
 
 
@@ -202,15 +203,16 @@ def serve() -> None:
     sys.path[:] = path
     try:
         projection = _load(module, file, name)
-        kinds = list(plan_of(projection).steps)
+        plan = plan_of(projection)
     except BaseException as error:  # noqa: BLE001  whatever a module does when it is imported
         answer([repr(error)])
         return
     answer([])
+    kinds = list(plan.steps)
     stored = msgspec.json.Decoder(list[tuple[int, StoredEvent]])
     for line in sys.stdin.buffer:
         envelopes = [
             Envelope(codec_of(kinds[kind]).decode(one.data), one)
             for kind, one in stored.decode(line)
         ]
-        answer(_fold(plan_of(projection), envelopes))
+        answer(_fold(renewed(plan), envelopes))

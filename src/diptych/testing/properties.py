@@ -25,7 +25,7 @@ from diptych.testing.other_process import (
 from diptych.testing.recording import Recorded, bare, codec_of, envelopes_of
 from diptych.testing.source import scenario_source
 from diptych.testing.statements import Stated
-from diptych.testing.steadiness import unsteady_rows, unsteady_statements
+from diptych.testing.steadiness import renewed, unsteady_rows, unsteady_statements
 
 if TYPE_CHECKING:
     from diptych.testing.histories import Histories
@@ -166,19 +166,19 @@ class _Trial:
 
     def _wrong(self, events: Sequence[Any]) -> tuple[str, list[str]] | None:
         # A new object each time: what one keeps must not hide what the next one would show.
-        plan = plan_of(self._plan.projection)
+        plan = renewed(self._plan)
         if plan.shape is None:
             Stated(plan, events)
             wrong = unsteady_statements(plan, events)
         else:
             wrong = unsteady_rows(plan, events, Folded(plan, events).rows)
         if wrong is None and self._elsewhere is not None:
-            wrong = unsteady_elsewhere(plan_of(plan.projection), events, self._elsewhere)
+            wrong = unsteady_elsewhere(renewed(plan), events, self._elsewhere)
         return wrong
 
     def _acceptable(self, history: Sequence[Any]) -> list[Any]:
         """The events that are folded without raising, when those that raise are left out."""
-        plan = plan_of(self._plan.projection)
+        plan = renewed(self._plan)
         taken: list[Any] = []
         rows: dict[str, Row] = {}
         for event in history:

@@ -67,10 +67,10 @@ class _Names:
     def lines(self) -> list[str]:
         """The imports, and what to say about what cannot be imported."""
         whole = [f"import {name}" for name in sorted(self._modules)]
-        parts = [
-            f"from {module} import {name}" + (f" as {used}" if used != name else "")
-            for used, (module, name) in sorted(self._imported.items(), key=lambda one: one[1])
-        ]
+        of: dict[str, list[str]] = {}
+        for used, (module, name) in sorted(self._imported.items(), key=lambda one: one[1]):
+            of.setdefault(module, []).append(name if used == name else f"{name} as {used}")
+        parts = [f"from {module} import {', '.join(names)}" for module, names in of.items()]
         inside = [f"# {name} is defined in {where}" for name, where in sorted(self._within.items())]
         return [*whole, *parts, *inside]
 
@@ -111,7 +111,18 @@ def _fields(value: Any) -> list[tuple[str, Any]] | None:
     else:
         return None
     said = [(name, getattr(value, name)) for name in defaults]
-    return [(n, v) for n, v in said if type(v) is not type(defaults[n]) or v != defaults[n]]
+    return [
+        (_called(value, n), v)
+        for n, v in said
+        if type(v) is not type(defaults[n]) or v != defaults[n]
+    ]
+
+
+def _called(value: Any, name: str) -> str:
+    """What the constructor calls a field: a pydantic model may have another name for it."""
+    fields: Mapping[str, Any] = getattr(type(value), "model_fields", {})
+    alias = fields[name].validation_alias if name in fields else None
+    return alias if isinstance(alias, str) else name
 
 
 def _default(default: Any, factory: Any, absent: Any) -> Any:

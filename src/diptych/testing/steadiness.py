@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from types import MethodType
 from typing import Any, TypeVar
 
 import apsw
@@ -18,12 +19,12 @@ from diptych.adapters.memory.read_store import MemoryReadStore
 from diptych.errors import CheckpointMoved
 from diptych.messages.envelope import Envelope
 from diptych.queries.fold import Batch
-from diptych.queries.projection import Plan, plan_of
+from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, Find, Statement
 from diptych.testing.difference import differences
 from diptych.testing.recording import envelopes_of
 
-__all__ = ["orders_of", "unsteady_rows", "unsteady_statements"]
+__all__ = ["orders_of", "renewed", "unsteady_rows", "unsteady_statements"]
 
 T = TypeVar("T")
 Rows = dict[str, Any]
@@ -83,7 +84,7 @@ def unsteady_statements(plan: Plan, events: Sequence[Any]) -> Unsteady:
     batches = []
     fresh = plan
     for at in range(len(envelopes)):
-        fresh = plan_of(plan.projection)
+        fresh = renewed(plan)
         lost = _statements(fresh, envelopes[at:])
         batches.append((lost, _statements(fresh, envelopes[at : at + 1])))
     found = differences(once, _tables(plan, [kept for _, kept in batches], batches))
@@ -96,6 +97,21 @@ def unsteady_statements(plan: Plan, events: Sequence[Any]) -> Unsteady:
             found,
         )
     return None
+
+
+def renewed(plan: Plan) -> Plan:
+    """The plan with a new object of the projection, as another process would have it.
+
+    Reading the class again would give the same, and take a thousand times longer.
+    """
+    fresh = plan.projection()
+    steps = {
+        event: step
+        if isinstance(step.call.__self__, type)  # type: ignore[attr-defined]
+        else step._replace(call=MethodType(step.call.__func__, fresh))  # type: ignore[attr-defined]
+        for event, step in plan.steps.items()
+    }
+    return plan._replace(steps=steps)
 
 
 def orders_of(plan: Plan, envelopes: Sequence[Envelope]) -> Iterator[list[int]]:
@@ -136,7 +152,7 @@ def _ordered(keys: Sequence[frozenset[str]], preference: Sequence[int]) -> list[
 
 def _rebuilt(plan: Plan, envelopes: Sequence[Envelope]) -> Rows:
     """Rows of a new object of the projection, folded from nothing in one batch."""
-    change = Batch(plan_of(plan.projection), envelopes, 0, len(envelopes)).change({})
+    change = Batch(renewed(plan), envelopes, 0, len(envelopes)).change({})
     assert plan.shape is not None
     # As a store would give them back: a list in a row may be a tuple in the fold.
     read: Callable[[bytes], Any] = msgspec.json.Decoder(plan.shape.model).decode
@@ -148,7 +164,7 @@ async def _restarted(plan: Plan, envelopes: Sequence[Envelope]) -> Rows:
     store = MemoryReadStore()
     await store.open([plan.table])
     for at in range(len(envelopes)):
-        fresh = plan_of(plan.projection)
+        fresh = renewed(plan)
         # A larger batch that died before its commit.
         await _change(store, fresh, envelopes[at:], at)
         change = await _change(store, fresh, envelopes[at : at + 1], at)
@@ -183,7 +199,7 @@ def _at_once(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _stated(plan: Plan, events: Sequence[Any]) -> list[Statement]:
-    return _statements(plan_of(plan.projection), envelopes_of(events))
+    return _statements(renewed(plan), envelopes_of(events))
 
 
 def _statements(plan: Plan, envelopes: Sequence[Envelope]) -> list[Statement]:

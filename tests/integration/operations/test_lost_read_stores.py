@@ -52,52 +52,58 @@ async def test_f36_a_file_that_was_replaced_while_nobody_looked_is_caught_up(
         assert (found.ok, found.rows, found.compared[0].position) == (True, 15, 35)
 
 
-async def set_back(write_url: str, folder, schema: str | None) -> None:
-    """Everything that the projection keeps is gone, in one transaction."""
-    if schema is None:
-        connection = apsw.Connection(str(folder / "bank.db"))
-        connection.set_busy_timeout(5_000)
-        with connection:
-            connection.execute("DELETE FROM balances")
-            connection.execute("DELETE FROM checkpoints")
-        connection.close()
-        return
-    other = await asyncpg.connect(
-        write_url.partition("?")[0], server_settings={"search_path": schema}
-    )
-    async with other.transaction():
-        await other.execute("DELETE FROM balances")
-        await other.execute("DELETE FROM checkpoints")
-    await other.close()
+EMPTIED = "UPDATE checkpoints SET position = 0"
+GONE = "DELETE FROM checkpoints"
 
 
 @pytest.fixture
-def schema(write_url, request) -> str | None:
-    if write_url.startswith("sqlite"):
-        return None
-    return request.getfixturevalue("postgres_schema")
+def lose(write_url, tmp_path, request):
+    """Takes all rows away, and the checkpoint with them, in one transaction."""
+
+    async def lose_all(checkpoint: str) -> None:
+        statements = ("DELETE FROM balances", checkpoint)
+        if write_url.startswith("sqlite"):
+            connection = apsw.Connection(str(tmp_path / "bank.db"))
+            connection.set_busy_timeout(5_000)
+            with connection:
+                for statement in statements:
+                    connection.execute(statement)
+            connection.close()
+            return
+        other = await asyncpg.connect(
+            write_url.partition("?")[0],
+            server_settings={"search_path": request.getfixturevalue("postgres_schema")},
+        )
+        async with other.transaction():
+            for statement in statements:
+                await other.execute(statement)
+        await other.close()
+
+    return lose_all
 
 
+@pytest.mark.parametrize("checkpoint", [EMPTIED, GONE])
 async def test_f36_what_was_lost_under_a_running_application_is_folded_again(
-    write_url, tmp_path, schema, drift_of
+    write_url, lose, drift_of, checkpoint
 ):
     async with App("bank", BANK, write=write_url) as app:
         await fill(app)
-        await set_back(write_url, tmp_path, schema)
+        await lose(checkpoint)
         done = await app.dispatch(Deposit("k3", 1))
-        assert await app.ask(GetBalance("k3"), after=done.token, within_s=10) == Balance("k3", 2)
-        await app.settle(10)
+        assert await app.ask(GetBalance("k3"), after=done.token, within_s=5) == Balance("k3", 2)
+        await app.settle()
         found = await drift_of(app).verify()
         assert (found.ok, found.rows) == (True, 10)
 
 
+@pytest.mark.parametrize("checkpoint", [EMPTIED, GONE])
 async def test_f36_what_was_lost_is_noticed_though_no_command_comes(
-    write_url, tmp_path, schema, drift_of
+    write_url, lose, drift_of, checkpoint
 ):
     async with App("bank", BANK, write=write_url) as app:
         await fill(app)
-        await set_back(write_url, tmp_path, schema)
-        await app.settle(10)
+        await lose(checkpoint)
+        await app.settle()
         found = await drift_of(app).verify()
         assert (found.ok, found.rows, found.compared[0].position) == (True, 10, 10)
 

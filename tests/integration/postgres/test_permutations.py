@@ -45,11 +45,8 @@ class PostgresConnections:
         return await self.observer.fetchval(statement, pid)
 
     def is_deadlock(self, error):
-        while error is not None:
-            if isinstance(error, asyncpg.DeadlockDetectedError):
-                return True
-            error = error.__cause__
-        return False
+        errors = (error, error.__cause__)  # ours say what the driver's mean
+        return any(isinstance(one, asyncpg.DeadlockDetectedError) for one in errors)
 
     async def end(self, connection):
         await connection.execute("ROLLBACK" if connection.is_in_transaction() else "SELECT")

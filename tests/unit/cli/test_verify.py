@@ -19,7 +19,7 @@ def wrong(cli, deposit, folder) -> Callable[[], None]:
         deposit(account, 5)
     deposit("b", 1)
     cli("projections", "run", "--until-settled")
-    import bankapp  # noqa: PLC0415  it is written by a fixture
+    import bankapp
 
     store = bankapp.app.sources[Balance].store
 

@@ -168,7 +168,7 @@ async def test_a_read_that_waited_in_vain_says_who_is_behind():
     ) as failed:
         await app.ask(GetBalance("a"), after=done.token, within_s=0.01)
     assert (failed.value.projection, failed.value.wanted) == ("balances", 1)
-    assert "does not run in this process" in failed.value.why
+    assert failed.value.why == "no process runs it: start one (diptych projections run)"
     await app.close()
 
 

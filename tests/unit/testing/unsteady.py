@@ -49,7 +49,7 @@ class Weighed:
 class Shipped(pydantic.BaseModel, frozen=True):
     cart_id: str
     parcels: Annotated[int, pydantic.Field(gt=0, lt=5)]
-    code: Annotated[str, pydantic.Field(pattern="^[A-Z]{2}$")] = "XX"
+    code: Annotated[str, pydantic.Field(pattern="^[A-Z]{2}$", alias="postCode")] = "XX"
     parts: list[dict[str, int]] = []
 
 

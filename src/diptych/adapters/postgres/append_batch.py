@@ -48,6 +48,7 @@ class AppendBatch:
         self._snapshots: list[tuple[Any, ...]] = []
         self._conditions: list[dict[str, Any]] = []
         self._counts: list[int] = []
+        self._one_stream_each = True
         # How far appends of this batch have moved a stream that they take as it is.
         self._moved: dict[str, int] = {}
         singles = [job.single for job in jobs if job.single is not None]
@@ -60,8 +61,12 @@ class AppendBatch:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What append_batch_v1 takes."""
-        simple = len(self._parts) == len(self._members) == len(self._jobs) and (
-            max(self._numbers, default=0) == 1
+        # Not by counting alone: an append without streams, which only records a rejection, beside
+        # one with two of them would be taken for two appends with one each.
+        simple = (
+            self._one_stream_each
+            and len(self._parts) == len(self._jobs)
+            and max(self._numbers, default=0) == 1
         )
         return (
             *((None, None) if simple else (self._members, self._streams)),
@@ -145,6 +150,7 @@ class AppendBatch:
     def _add(self, member: int, job: AppendJob) -> None:
         append = job.append
         before = len(self._parts)
+        self._one_stream_each &= len(append.streams) == 1
         for stream, expected, events in append.streams:
             self._members.append(member)
             self._streams.append(stream)

@@ -83,13 +83,12 @@ async def test_a_retry_between_two_readings_is_not_called_wrong(bank_of):
 async def test_what_it_says_does_not_change_when_the_log_goes_on(bank):
     await bank.deposit(a=1, b=1)
     await bank.change(deleted=["a"])
-    pages = [["a"]] + [[f"k{n}" for n in range(1_000)]]
+    keys = ["a", *(f"k{number}" for number in range(1_000))]  # two pages
 
     async def go_on() -> None:
         await bank.app.dispatch(Deposit("a", 10))
         await bank.app.settle()
 
     store = Meanwhile(bank.store, before=[nothing, nothing, go_on])
-    keys = [key for page in pages for key in page]
     (found,) = await judge(bank.ground, bank.plan, store, keys)
     assert (found.kept, found.expected, found.expected_at) == (None, Balance("a", 1), 1)

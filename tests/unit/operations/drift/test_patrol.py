@@ -140,7 +140,7 @@ def test_the_gauge_does_not_go_back_before_all_rows_were_compared_again(bank_of)
 
 
 def test_after_a_rebuild_the_new_rows_are_compared(bank_of):
-    async def story(bank, patrol, found):
+    async def story(bank, _, found):
         environment = bank.app.environment
         async with bank.app.drift.patrol(found.append, **PACE) as patrol:
             await until(environment, lambda: patrol.status.rounds == 1)

@@ -139,7 +139,7 @@ async def test_a_generation_is_verified_and_repaired_by_the_name_of_its_projecti
 async def test_rows_that_were_dropped_meanwhile_are_said_to_be(bank):
     await bank.deposit(a=1, b=2)
     await bank.app.rebuild(Balances)  # drops the first generation, which `bank` still has
-    with pytest.raises(CheckpointMoved, match="balances were dropped.*Verify again"):
+    with pytest.raises(CheckpointMoved, match=r"balances were dropped.*Verify again"):
         await bank.drift.verify()
 
 
@@ -156,7 +156,7 @@ async def test_only_the_keys_of_a_tenant_are_compared(bank):
 
 
 async def test_an_unknown_projection_is_named_with_those_there_are(bank):
-    with pytest.raises(ConfigurationError, match="no projection 'nothing'.*there are balances"):
+    with pytest.raises(ConfigurationError, match=r"no projection 'nothing'.*there are balances"):
         await bank.drift.verify(["nothing"])
 
 

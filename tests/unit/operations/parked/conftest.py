@@ -11,6 +11,7 @@ from diptych import App
 from diptych.operations.parked.parked_events import ParkedEvents
 from diptych.queries.wait import Arrivals
 from diptych.sync.hinge import Hinge
+from diptych.sync.runner import Runner
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +27,8 @@ def parked_of() -> Callable[[App], ParkedEvents]:
 
     def of(app: App) -> ParkedEvents:
         hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-        return ParkedEvents(hinge, lambda: [app.sources[p.projection] for p in plans(app)])
-
-    def plans(app: App):
-        return app.parts.plans.values()
+        plans = app.parts.plans.values()
+        return ParkedEvents(hinge, lambda: [app.sources[plan.projection] for plan in plans])
 
     return of
 
@@ -48,7 +47,8 @@ def fold(app: App) -> Callable[..., object]:
 
     async def catch_up(projection: type = Histories) -> None:
         source = app.sources[projection]
-        runner = app._panels._runner(source.store, [source.plan])
+        hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
+        runner = Runner(hinge, source.store, [source.plan])
         await runner.catch_up()
         for member in runner.members:
             if member.error is not None:

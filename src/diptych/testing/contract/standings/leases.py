@@ -154,7 +154,7 @@ class Leases(StoreContract):
         assert len(found) > 1, f"only {len(found)} took the lease"
         entries = await store.parked("articles")
         for epoch, before in found.items():
-            older = {one for one in entries if int(one.key) < epoch}
+            older = _older(entries, epoch)
             assert older == before, f"epoch {epoch} had begun, and {older - before} came after it"
 
 
@@ -167,7 +167,7 @@ async def _own_and_park(store: ReadStore, owner: int, found: dict[int, set[Parke
         mine = Lease(before.epoch + 1, f"owner {owner}")
         if not await swap(store, before, mine):
             continue
-        found[mine.epoch] = set(await store.parked("articles"))
+        found[mine.epoch] = _older(await store.parked("articles"), mine.epoch)
         for number in range(4):
             entry = parked(str(mine.epoch), 1 + owner * 1_000 + turn * 10 + number)
             try:
@@ -175,3 +175,8 @@ async def _own_and_park(store: ReadStore, owner: int, found: dict[int, set[Parke
             except LeaseLost:
                 break
             await asyncio.sleep(0)
+
+
+def _older(entries: list[Parked], epoch: int) -> set[Parked]:
+    """What was parked under the leases before."""
+    return {one for one in entries if int(one.key) < epoch}
