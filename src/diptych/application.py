@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -19,6 +20,7 @@ from diptych.messages.codec import MAX_MESSAGE_BYTES
 from diptych.messages.kinds import Query
 from diptych.operations.evolution.transition import EVENTS as MOVES
 from diptych.operations.operating import Operating
+from diptych.operations.watch import Watch
 from diptych.parts import Parts
 from diptych.queries.answer import Answer
 from diptych.queries.ask import Asker, Consistency, OnStale
@@ -234,6 +236,14 @@ class App(Operating):
         )
         with self._life:
             return await self._dispatch(envelope)
+
+    def watch(self, watch: Watch) -> None:
+        """Have every command, query and wait seen by `watch` from now on; see telemetry.
+
+        It changes none of them, and comes before all middleware.
+        """
+        self._dispatch = partial(watch.dispatching, proceed=self._dispatch)
+        self._asker.watch = watch
 
     async def load(self, kind: Any, key: object, *, version: int | None = None) -> Any:
         """The write model's state of an aggregate (by class) or decider; at `version` if given.

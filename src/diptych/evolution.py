@@ -75,9 +75,10 @@ class Evolution:
 
     def __init__(self, name: str, *, old: App, new: App) -> None:
         if old.write != new.write:
+            places = [shown(w) if isinstance(w, str) else "a log" for w in (old.write, new.write)]
             raise ConfigurationError(
-                f"the two sides of {name} write to {shown(old.write)} and {shown(new.write)}, or "
-                "with other options: a move keeps the write database. Give both the same URL."
+                f"the two sides of {name} write to {places[0]} and {places[1]}, or with other "
+                "options: a move keeps the write database. Give both the same URL."
             )
         self.name = name
         self.environment = new.environment

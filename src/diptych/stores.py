@@ -87,7 +87,7 @@ class Stores:
 
     def is_written_to(self, plan: Plan) -> bool:
         """Whether a projection is kept in the write database."""
-        return self._urls[plan.name] == self._write
+        return bool(self._urls[plan.name] == self._write)
 
     def of(self, plan: Plan) -> ReadStore:
         """The store that keeps a projection."""
@@ -135,8 +135,8 @@ class Stores:
 
         if not isinstance(self._write, str):
             raise ConfigurationError(
-                'tables are kept in a database that diptych opens by its URL: write="sqlite:///..." '
-                'or "postgresql://...", not an event log of your own.'
+                "tables are kept in a database that diptych opens by its URL (sqlite:///..., "
+                "postgresql://...), not in an event log of your own."
             )
         return SqlTables(self._write, given, self.log)
 

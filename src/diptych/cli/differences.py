@@ -25,6 +25,8 @@ def print_verified(done: Verified, limit: int) -> None:
     compared = f"{counted(found.rows, 'row')} compared with {counted(found.events, 'event')}"
     if found.seed is not None:
         compared += f" (a sample, --seed {found.seed})"
+    for name in found.left_out:
+        print_line(f"{name} writes its own SQL, which has no keys: it was left out")
     if found.ok:
         print_line(f"ok: {compared}, no difference")
         return

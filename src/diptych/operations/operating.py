@@ -66,6 +66,10 @@ class Operating:
         await self._opened()
         return await statuses(self._hinge, self._panels)
 
+    def ended(self) -> dict[str, str]:
+        """The tasks that move projections here and have ended by themselves, by name, and why."""
+        return self._panels.ended()
+
     async def replicas(self) -> list[ReplicaStatus]:
         """Where every replica stands, and which are alive, in the order they were listed."""
         await self._opened()

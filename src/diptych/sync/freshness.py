@@ -65,7 +65,7 @@ class Waiting:
             return None
         # No runner here has compared it with the log, so somebody must: it may stand in a history
         # that is gone. The head is read after it, for both may move meanwhile.
-        unknown = found.position > position and not self._arrivals.is_here(source.plan.name)
+        unknown = found.position > position and not self._arrivals.reached(source.plan.name)
         return None if unknown and found.position > await self._log.head() else found
 
     async def _refresh(self, view: str, within_s: float) -> None:

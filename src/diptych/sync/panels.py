@@ -95,6 +95,15 @@ class Panels:
         """The projections that runners of this process hold, by the names of their generations."""
         return {m.plan.name: (m, r) for r, _ in self._runners.values() for m in r.members}
 
+    def ended(self) -> dict[str, str]:
+        """The tasks that have ended by themselves, and why."""
+        tasks = [*self._tasks, *(task for _, task in self._runners.values())]
+        return {
+            task.get_name(): "cancelled" if task.cancelled() else repr(task.exception())
+            for task in tasks
+            if task.done()
+        }
+
     def rebuild(
         self, source: Source, throttle: float | None = None, progress: Progress | None = None
     ) -> Rebuild:

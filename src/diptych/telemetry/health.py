@@ -65,7 +65,7 @@ async def health(app: App, *, within_s: float = 2.0, opening: bool = False) -> H
     An application that is not open is not ready; with `opening`, for a look from outside, it is
     opened without its projections, and whoever asks closes it.
     """
-    ended = _runners_ended(app)
+    ended = app.ended()
     asked = [
         _answers("log", str(app.log.describe()["adapter"]), _log(app, opening=opening), within_s)
     ]
@@ -170,14 +170,3 @@ def _said(error: BaseException, within_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"it did not answer within {within_s:g} s"
     return str(error) or type(error).__name__
-
-
-def _runners_ended(app: App) -> dict[str, str]:
-    """The tasks that move projections and have ended by themselves, and why."""
-    panels = app._panels  # noqa: SLF001  it has no other door yet
-    tasks = [*panels._tasks, *(task for _, task in panels._runners.values())]  # noqa: SLF001
-    return {
-        task.get_name(): "cancelled" if task.cancelled() else repr(task.exception())
-        for task in tasks
-        if task.done()
-    }

@@ -84,9 +84,7 @@ class Telemetry:
         registry.register(self._collector)
         self._looked_at_s = float("-inf")
         self._looking: asyncio.Task[None] | None = None
-        self._dispatch: CommandHandler = app._dispatch  # noqa: SLF001  it has no other door yet
-        app._dispatch = self._dispatching  # noqa: SLF001
-        app._asker.watch = self  # noqa: SLF001
+        app.watch(self)
 
     # -- what is measured ------------------------------------------------------------------------
 
@@ -165,9 +163,6 @@ class Telemetry:
     async def _look(self) -> None:
         self._collector.saw(await look_at(self._app, LOOK_WITHIN_S))
         self._looked_at_s = self._clock()
-
-    def _dispatching(self, envelope: CommandEnvelope) -> Coroutine[Any, Any, Done]:
-        return self.dispatching(envelope, self._dispatch)
 
     def _observe(self, command: type, outcome: str, seconds: float) -> None:
         took = self._took.get((command, outcome))

@@ -58,6 +58,10 @@ async def check_once(app: App, heard: dict[str, str], seed: int) -> None:
     accepted = {todo[one].amount for one, text in answers.items() if text.startswith("yes")}
     assert {amount for _, amount in counted} == accepted
     await arrived(app)
+    await check_rows(app)
+
+
+async def check_rows(app: App) -> None:
     rows = {row.account_id: row.balance for row in await app.ask(Richest())}
     assert rows == {name: (await app.load(Account, name)).balance for name in rows}
 

@@ -91,4 +91,26 @@ async def test_single_rows_of_own_tables_can_be_neither_compared_nor_repaired(ap
         await drift.verify(keys=("k1",))
     with pytest.raises(ConfigurationError, match="diptych projections rebuild totals"):
         await drift.repair("totals", ["k1"])
-    assert (await drift.verify(sample=3)).rows == 10
+    assert (await drift.verify(sample=3)).rows == 10  # as a whole
+    found = await app.verify(keys=("k1",))
+    assert ([one.projection for one in found.compared], found.left_out) == (
+        ["balances"],
+        ("totals",),
+    )
+
+
+class Groups(SqlProjection):
+    schema = ("CREATE TABLE groups(amounts INTEGER[])",)
+    tables = ("groups",)
+
+    def deposited(self, sql: Sql, event: Deposited) -> None:
+        sql("INSERT INTO groups VALUES (ARRAY[?::integer, 0])", event.amount)
+
+
+async def test_arrays_are_compared_too(postgres_url, drift_of):
+    async with App("bank", [*BANK, Groups], write=postgres_url) as app:
+        await app.dispatch(Deposit("a", 1))
+        await app.dispatch(Deposit("a", 1))
+        await app.settle()
+        found = await drift_of(app, Groups).verify()
+        assert (found.ok, found.rows) == (True, 2)

@@ -174,6 +174,18 @@ class DependsOnOtherKeys(Projection[Page]):
         page.items.append(self.leader.get(envelope.position - 1, ""))
 
 
+class CountsWhatCameBefore(Projection[Page]):
+    """Keeps what it has seen by position, so that nothing but another order can show it."""
+
+    seen: dict[int, str] = {}
+
+    def added(self, page: Page, event: Added, envelope: Envelope) -> None:
+        if envelope.position == 1:
+            self.seen.clear()
+        self.seen[envelope.position] = event.cart_id
+        page.count = sum(at < envelope.position for at in self.seen)
+
+
 class OrderOfASet(Projection[Page]):
     def added(self, page: Page, event: Added) -> None:
         page.items = list({*page.items, event.item, "x", "y", "z"})

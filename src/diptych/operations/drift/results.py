@@ -45,7 +45,8 @@ class Compared(msgspec.Struct, frozen=True):
 class Verification(msgspec.Struct, frozen=True):
     """What was compared: `rows` of all read models against the log's first `events` events.
 
-    `seed` says by which chance a sample was taken, and takes the same one again.
+    `seed` says by which chance a sample was taken, and takes the same one again. `left_out` names
+    the projections that could not be compared by keys, because they write their own SQL.
     """
 
     ok: bool
@@ -54,3 +55,4 @@ class Verification(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...] = ()
     compared: tuple[Compared, ...] = ()
     seed: int | None = None
+    left_out: tuple[str, ...] = ()

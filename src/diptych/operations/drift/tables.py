@@ -103,8 +103,15 @@ async def _tables(store: ReadStore, plan: Plan) -> _Tables:
     for table in plan.table.tables:
         # The name comes from the projection's class, never from outside.
         rows = await store.select(f'SELECT * FROM "{table}"')  # noqa: S608
-        found[table] = Counter(tuple(row.items()) for row in rows)
+        found[table] = Counter(
+            tuple((name, _countable(value)) for name, value in row.items()) for row in rows
+        )
     return found
+
+
+def _countable(value: Any) -> Any:
+    """An array of the database as what can be counted."""
+    return tuple(map(_countable, value)) if isinstance(value, list) else value
 
 
 def _differences(plan: Plan, kept: _Tables, expected: _Tables) -> Iterator[Difference]:

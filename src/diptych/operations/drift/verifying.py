@@ -76,6 +76,7 @@ async def verify(
         tuple(differences),
         tuple(compared),
         selection.seed,
+        tuple(name_of(plan) for plan, store in kept if (plan, store) not in chosen),
     )
 
 
