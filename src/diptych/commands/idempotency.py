@@ -96,7 +96,10 @@ class FirstAnswers:
         last = first.first + first.events - 1 if first.events else 0
         stored = await self._log.read(first.first - 1, first.events) if first.events else []
         events = tuple(self._registry.decode(one.type, one.schema, one.data) for one in stored)
-        token = Token(self._log.identity, last, answer.stream, answer.version)
+        alone = len({one.stream for one in stored}) <= 1
+        token = Token(
+            self._log.identity, last, *((answer.stream, answer.version) if alone else ())
+        )
         return Done(token, events, answer.stream, answer.version, repeated=True)
 
 

@@ -165,7 +165,9 @@ class UnitOfWork:
             if done.repeated is not None:
                 raise Repeated(done.repeated)
             position = done.last
-        token = Token(tools.log.identity, position, stream, version)
+        # A token of several streams names none of them: it speaks for all.
+        alone = len({*self._recorded, *self._named}) <= 1
+        token = Token(tools.log.identity, position, *((stream, version) if alone else ()))
         return Done(token, tuple(events), stream, version)
 
     @property

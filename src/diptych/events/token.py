@@ -53,4 +53,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
                 token_log=other.log,
                 log=self.log,
             )
-        return self if self.position >= other.position else other
+        later, earlier = (self, other) if self.position >= other.position else (other, self)
+        if earlier.nothing_changed or earlier.stream == later.stream:
+            return later
+        return Token(self.log, later.position)  # of no one stream any more

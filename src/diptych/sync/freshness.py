@@ -38,9 +38,19 @@ class Waiting:
 
     async def wait(self, source: Source, position: int, within_s: float) -> CheckpointInfo | None:
         """Where the projection stands, once it has come to `position`; None: not in time."""
-        name = source.plan.name
+        deadline = asyncio.get_running_loop().time() + within_s
+        while True:
+            name = source.plan.name
+            found = await self._wait(source, name, position, deadline)
+            if source.plan.name == name:
+                return found
+            # Other rows are read since: they are what has to be new enough.
+
+    async def _wait(
+        self, source: Source, name: str, position: int, deadline: float
+    ) -> CheckpointInfo | None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
+        within_s = deadline - loop.time()
         here = self._arrivals.is_here(name)
         if here and not await self._arrivals.wait(name, position, within_s):
             if self._arrivals.distrusted(name):

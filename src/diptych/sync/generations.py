@@ -15,7 +15,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import Generation, generation_name, generation_of
 
-__all__ = ["chosen", "moved_here", "next_generation", "of_generation"]
+__all__ = ["being_built", "chosen", "leader_of", "moved_here", "next_generation", "of_generation"]
 
 
 def of_generation(plan: Plan, name: str) -> Plan:
@@ -60,11 +60,37 @@ def newest_number(plan: Plan, generations: Sequence[Generation]) -> int:
     return max((generation_of(plan.name, one.name) or 0 for one in generations), default=0)
 
 
+def being_built(plan: Plan, generations: Sequence[Generation]) -> Generation | None:
+    """The generation that may be switched to: newer than what is read, and by preference made by
+    this code. What was read before, and is to be dropped, is none.
+    """
+    served = next((one.name for one in generations if one.role == "served"), plan.name)
+    read = generation_of(plan.name, served) or 0
+    found = [
+        one
+        for one in generations
+        if one.role == "building" and (generation_of(plan.name, one.name) or 0) > read
+    ]
+    found.sort(key=lambda one: one.fingerprint == plan.table.fingerprint)
+    return found[-1] if found else None
+
+
+def leader_of(plan: Plan, generations: Sequence[Generation]) -> str | None:
+    """The generation that this one must not overtake: the one that is read instead of it.
+
+    A process that has not noticed the switch yet reads this one, and the other one next: rows that
+    are read later must not be older. Only code that moves the other one, too, can wait for it.
+    """
+    for one in generations:
+        if one.role == "served" and one.name != plan.name:
+            return one.name if one.fingerprint == plan.table.fingerprint else None
+    return None
+
+
 async def next_generation(store: ReadStore, plan: Plan) -> str:
     """The generation being built by this code, if there is one; a new one otherwise."""
     generations = await store.generations(plan.name)
-    for one in generations:
-        begun_by_us = one.fingerprint in ("", plan.table.fingerprint)
-        if one.role == "building" and begun_by_us:
-            return one.name
+    begun = being_built(plan, generations)
+    if begun is not None and begun.fingerprint in ("", plan.table.fingerprint):
+        return begun.name
     return generation_name(plan.name, newest_number(plan, generations) + 1)

@@ -15,7 +15,8 @@ class Member:
     """Where it stands, whether it may move, and what is parked.
 
     `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease.
-    `noticed`: it was said that other code has made its rows.
+    `noticed`: it was said that other code has made its rows. It must not overtake its `leader`,
+    which has come to `upto`, if it has one.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -27,11 +28,18 @@ class Member:
         self.terms = Terms()
         self.parking = Parking(plan)
         self.noticed = False
+        self.leader: str | None = None
+        self.upto: int | None = None
 
     @property
     def runs(self) -> bool:
         """Whether it moves by itself."""
         return self.state not in ("failed", "changed", "standing by")
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has come as far as its leader."""
+        return self.upto is not None and self.position >= self.upto
 
     @property
     def suspicious(self) -> bool:

@@ -26,6 +26,8 @@ from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import CheckpointInfo
+from diptych.queries.read_model import snake_case
+from diptych.sync.generations import leader_of
 from diptych.sync.heal import heal
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import LET_GO_WITHIN_S, Leases
@@ -41,6 +43,9 @@ in one batch costs a fifth of folding them in eight."""
 
 LOOK_AGAIN_S = 0.25
 """How often an idle runner looks whether its leases have changed."""
+
+FOLLOW_S = 0.02
+"""How often it is asked how far the leader has come that another process moves."""
 
 RETRY_S = (0.05, 5.0)
 """First and longest pause before a store that failed is tried again."""
@@ -149,6 +154,7 @@ class Runner:
         member.position = found.position
         if self._leases is not None:
             self._arrivals.take(name)
+            await self._find_leader(member, found)
         if member.plan.table.made_otherwise(found.fingerprint):
             self._hold(member, "changed", None, changed(member.plan))
             return
@@ -163,6 +169,23 @@ class Runner:
         member.parking.learn(await self._parked(member) if found.parks else ())
         self._arrivals.arrive(name, found.position)
 
+    async def _find_leader(self, member: Member, found: CheckpointInfo) -> None:
+        # The role was read after the lease was taken, and a switch takes it: so it is the present.
+        member.leader = member.upto = None
+        if found.role != "served":
+            first = member.plan._replace(name=snake_case(member.plan.projection.__name__))
+            generations = await self.store.generations(first.name)
+            member.leader = leader_of(member.plan, generations)
+
+    async def _look_at_leaders(self) -> None:
+        here = {m.plan.name: m.position for m in self.members if m.runs}
+        for member in self.members:
+            if member.runs and member.leader is not None:
+                leads = here.get(member.leader)
+                if leads is None:
+                    leads = (await self.store.checkpoint(member.leader)).position
+                member.upto = leads
+
     async def _parked(self, member: Member) -> list[Parked]:
         """What is parked, after a retry of what only this release can read."""
         name = member.plan.name
@@ -174,18 +197,20 @@ class Runner:
     async def _follow(self) -> None:
         while not self._look.is_set():
             head = await self._log.head()
+            if any(m.leader for m in self.members):
+                await self._look_at_leaders()
             behind = [m for m in self.members if m.runs and m.position < head]
-            if behind:
+            if any(not m.waits for m in behind):
                 await self.step(head)
                 if not self._arrivals.anybody_waiting():
                     await self._gather(head)
                 continue
-            standing = [m.position for m in self.members if m.runs]
+            standing = [m.position for m in self.members if m.runs and m not in behind]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_S):
+                async with asyncio.timeout(FOLLOW_S if behind else LOOK_AGAIN_S):
                     # With none to run: until a lease comes, or another process rebuilds.
                     await (self._log.wait(min(standing)) if standing else self._look.wait())
-            if not standing:
+            if not standing and not behind:
                 return
 
     async def step(self, head: int, largest: int = CATCH_UP_BATCH) -> None:
@@ -195,13 +220,14 @@ class Runner:
         """
         started = self._environment.monotonic_s()
         moving = [m for m in self.members if m.runs]
-        after = min(m.position for m in moving)
-        group = [m for m in moving if m.position == after]
+        after = min(m.position for m in moving if not m.waits)
+        group = [m for m in moving if m.position == after and not m.waits]
         careful = [m for m in group if m.suspicious]
         if careful:
             group = careful[:1]
         others = [m.position for m in moving if m.position > after]
-        limit = largest if head - after > LIVE_BATCH else LIVE_BATCH
+        others += [m.upto for m in group if m.upto is not None]
+        limit = largest if head - after > LIVE_BATCH else min(largest, LIVE_BATCH)
         await self._stepping.step(group, min(m.limit(limit) for m in group), min(others, default=0))
         for member in group:
             if member.error is not None:

@@ -1,6 +1,7 @@
 """The projection runner: in order, without a gap, and one that fails holds up nobody else."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -178,7 +179,7 @@ async def test_fifty_failures_in_a_row_stop_the_projection_and_lose_nothing(read
                 await reaches(app, Watching, done.token.position)
         await reaches(app, Watching, 60)
         why = await stand_still(app)
-        assert "50 events failed in a row and none succeeded" in why or "60 events" in why
+        assert re.search(r"(5\d|60) events failed in a row and none succeeded", why), why
         state, position = (await states_of(app))["failing"]
         assert state == "failed"
         assert position < 60
@@ -209,7 +210,7 @@ async def test_rows_that_the_store_refuses_are_no_success(read):
             if read == "one by one":
                 await reaches(app, Watching, done.token.position)
         assert "50 events failed in a row" in await stand_still(app)
-        assert (await states_of(app))["unkept"] == ("failed", 49)
+        assert (await states_of(app))["unkept"] == ("failed", 49)  # each is written, or not, alone
 
 
 async def test_no_more_is_parked_than_can_be_kept(monkeypatch):
