@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +21,10 @@ from diptych import (
 from diptych.events.log import ANY_VERSION, Append, EventToStore, StreamAppend
 
 BAD: set[int] = set()
-"""Numbers that cannot be borne just now; `mend` takes all of them out."""
+"""Numbers that cannot be borne just now."""
+
+DEADLY: dict[int, Callable[[], object]] = {}
+"""Numbers that do something worse than raising."""
 
 STRANGE = EventToStore("FromTheFuture", 1, b'{"account_id":"a","number":7}', b'{"id":"x"}')
 
@@ -50,6 +54,8 @@ class History(ReadModel, key="account_id", indexes=("latest",)):
 
 class Histories(Projection[History]):
     def noted(self, row: History, event: Noted) -> None:
+        if event.number in DEADLY:
+            DEADLY[event.number]()
         row.numbers.append(event.number)  # a method that raises may have changed its row before
         row.latest = event.number
         row.text += event.text
@@ -70,6 +76,8 @@ class Lines(SqlProjection):
     def noted(self, sql: Sql, event: Noted) -> None:
         if event.number in BAD:
             raise ValueError(f"{event.number} is bad")
+        if event.number in DEADLY:
+            DEADLY[event.number]()
         sql("INSERT INTO lines VALUES (?, ?)", event.account_id, event.number)
 
 

@@ -16,6 +16,8 @@ from diptych.sync.rebuild import Progress, Rebuild
 
 __all__ = ["Gate", "Generations"]
 
+_COMPARING = "comparing generations"
+
 Gate = Callable[[GenerationsCompared], bool]
 """Decides by a comparison whether the new rows may be read."""
 
@@ -61,18 +63,26 @@ class Generations:
     async def compare(self, queries: Sequence[Any] = ()) -> GenerationsCompared:
         """Compare the rows built last with those that are read, and answers to real queries.
 
-        Rows are read while both sides move; what differs is looked at again, and the queries are
-        answered, while both stand still at one position. Raises ConfigurationError when nothing
-        was built, and what the queries raise.
+        Rows are read while both sides move; what differs, or has moved, is looked at again, and the
+        queries are answered, while both stand still at one position. Rows with other fields cannot
+        be compared: then `looks_different` is true, rows are only counted, and the queries only
+        asked of the new ones.
+
+        Raises ConfigurationError when nothing was built, StaleRead when the rows that are read are
+        behind and nobody moves them, and what the queries raise.
         """
         await self._opened()
         store, first = self._source.store, self._source.first
         rebuild = self._rebuild()
-        async with rebuild.level("comparing generations") as (old, new):
+        if await rebuild.looks_different():
+            return await self._counted(queries)
+        async with rebuild.level(_COMPARING, equal=True) as (old, new):
             pass  # close to each other, little is to be looked at again
+        since = (await store.checkpoint(new)).position
         compared = await compare_rows(store, old, new)
-        async with rebuild.level("comparing generations") as (old, new):
-            compared = await look_again(store, compared)
+        async with rebuild.level(_COMPARING, equal=True) as (old, new):
+            touched = await rebuild.touched(since, (await store.checkpoint(new)).position)
+            compared = await look_again(store, compared, touched)
             beside = _Beside(self._source, Source(of_generation(first, new), store))
             answers = []
             for query in queries:
@@ -82,6 +92,16 @@ class Generations:
                 if now != then:
                     answers.append((query, now, then))
         return compared.with_answers(len(queries), answers)
+
+    async def _counted(self, queries: Sequence[Any]) -> GenerationsCompared:
+        store, first = self._source.store, self._source.first
+        async with self._rebuild().level(_COMPARING) as (old, new):
+            counts = await store.count(old), await store.count(new)
+            beside = _Beside(self._source, Source(of_generation(first, new), store))
+            for query in queries:
+                await self._handler_of(query).answer(query, replica=beside)
+        compared = GenerationsCompared(old, new, *counts, ("", ""), looks_different=True)
+        return compared.with_answers(len(queries), ())
 
     async def switch(self, gate: Gate | None = None, queries: Sequence[Any] = ()) -> str:
         """Have the rows built last read from now on; their generation's name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,9 +11,6 @@ import msgspec
 from diptych.queries.read_store import Find, ReadStore, Row
 
 __all__ = ["GenerationsCompared", "compare_rows", "look_again"]
-
-SHOWN = 100
-"""So many keys that differ are named."""
 
 _PAGE = 1_000
 
@@ -24,6 +21,7 @@ class GenerationsCompared(msgspec.Struct, frozen=True):
     `differing` are the keys whose values differ, or that only one side has; `digests` are SHA-256
     over all keys and values of either, in the order of keys, as they were when they were read.
     `answers` are the queries that the two sides answer differently: query, old answer, new answer.
+    With `looks_different` the rows have other fields: they were counted, and not compared.
     """
 
     old: str
@@ -34,11 +32,12 @@ class GenerationsCompared(msgspec.Struct, frozen=True):
     differing: tuple[str, ...] = ()
     queries: int = 0
     answers: tuple[tuple[Any, Any, Any], ...] = ()
+    looks_different: bool = False
 
     @property
     def same(self) -> bool:
         """Whether nothing differs."""
-        return not self.differing and not self.answers
+        return not (self.differing or self.answers or self.looks_different)
 
     def with_answers(
         self, queries: int, answers: Sequence[tuple[Any, Any, Any]]
@@ -48,6 +47,11 @@ class GenerationsCompared(msgspec.Struct, frozen=True):
 
     def summary(self) -> str:
         """One line for people."""
+        if self.looks_different:
+            return (
+                f"the rows have other fields, so they were only counted: {self.old_rows} are read, "
+                f"{self.new_rows} were built"
+            )
         return (
             f"{len(self.differing)} of {max(self.old_rows, self.new_rows)} rows and "
             f"{len(self.answers)} of {self.queries} answers differ"
@@ -76,11 +80,14 @@ async def compare_rows(store: ReadStore, old: str, new: str) -> GenerationsCompa
     return GenerationsCompared(old, new, counts[old], counts[new], digests, tuple(differing))
 
 
-async def look_again(store: ReadStore, compared: GenerationsCompared) -> GenerationsCompared:
-    """Look at the differing keys again, now that both sides stand still."""
+async def look_again(
+    store: ReadStore, compared: GenerationsCompared, touched: Collection[str]
+) -> GenerationsCompared:
+    """Look at the differing keys, and at those touched since, now that both sides stand still."""
     left: list[str] = []
-    for start in range(0, len(compared.differing), _PAGE):
-        keys = compared.differing[start : start + _PAGE]
+    again = sorted({*compared.differing, *touched})
+    for start in range(0, len(again), _PAGE):
+        keys = again[start : start + _PAGE]
         old = (await store.load(compared.old, keys)).rows
         new = (await store.load(compared.new, keys)).rows
         left += _differing(old, new)

@@ -23,6 +23,9 @@ __all__ = ["Panels"]
 LOOK_FOR_SWITCHES_S = 0.5
 """How often it is asked whether another process has switched the rows that are read."""
 
+_LEVEL_S = (0.01, 2.0)
+"""How often, and for how long, other rows are awaited that are behind those that were read."""
+
 _log = logging.getLogger("diptych")
 
 
@@ -63,7 +66,7 @@ class Panels:
         self.left_out.clear()
         for store, sources in self._by_store(self.sources):
             await store.open([s.first.table for s in sources if s.first.table.view is not None])
-            await self._choose(store, sources)
+            await self._choose(store, sources, level=False)
             inline = [s.plan for s in sources if s.first.name in self.inline]
             if inline:
                 await self._open_inline(store, inline, refuse=run)
@@ -113,29 +116,61 @@ class Panels:
         )
 
     async def choose_again(self, source: Source) -> None:
-        """Read the generation that is served now, and move those that are to be moved."""
-        async with self._choosing:
-            of_store = [one for one in self.sources if one.store is source.store]
-            await self._stop(source.store)
-            await self._choose(source.store, of_store)
-            if self._runs:
-                await self._start(source.store, of_store)
+        """Read the generation that is served now, and move those that are to be moved.
 
-    async def _choose(self, store: ReadStore, sources: Sequence[Source]) -> None:
-        """Open the generations that are read, and read them."""
+        Rows that are behind those read until now are not read before they have come as far: when
+        that takes long, this returns, and it is tried again later.
+        """
+        async with self._choosing:
+            store = source.store
+            of_store = [one for one in self.sources if one.store is store]
+            if self._runs:
+                plans = await self._moved(store, of_store)
+                runner, _ = self._runners.get(id(store), (None, None))
+                moved = [] if runner is None else [one.plan.name for one in runner.members]
+                if moved != [plan.name for plan in plans]:
+                    await self._stop(store)
+                    await self._start(store, of_store)  # what is read next is to come as far
+            await self._choose(store, of_store)
+
+    async def _choose(
+        self, store: ReadStore, sources: Sequence[Source], *, level: bool = True
+    ) -> None:
+        """Open the generations that are read, and read them; with `level`, once they are not behind
+        those that are read now.
+        """
         for source in sources:
             if source.first.table.view is None:
                 name = chosen(source.first, await store.generations(source.first.name))
                 plan = of_generation(source.first, name)
                 await store.open([plan.table])
-                source.plan = plan
+                if not level or await self._is_level(source, name):
+                    source.plan = plan
 
-    async def _start(self, store: ReadStore, sources: Sequence[Source]) -> None:
+    async def _is_level(self, source: Source, name: str) -> bool:
+        """Whether a generation has come as far as the one that is read."""
+        if name == source.plan.name:
+            return True
+        every_s, within_s = _LEVEL_S
+        for _ in range(int(within_s / every_s)):
+            stands = await source.store.checkpoints([source.plan.name, name])
+            read = stands[source.plan.name]
+            if not read.fingerprint or stands[name].position >= read.position:
+                return True
+            await self._hinge.environment.sleep(every_s)
+        return False
+
+    async def _moved(self, store: ReadStore, sources: Sequence[Source]) -> list[Plan]:
+        """What a runner of this store moves."""
         plans: list[Plan] = []
         for source in sources:
             if source.first.table.view is None and source.first.name not in self.inline:
                 names = moved_here(source.first, await store.generations(source.first.name))
                 plans += [of_generation(source.first, name) for name in names]
+        return plans
+
+    async def _start(self, store: ReadStore, sources: Sequence[Source]) -> None:
+        plans = await self._moved(store, sources)
         if plans:
             await store.open([plan.table for plan in plans])
             runner = Runner(self._hinge, store, plans)
@@ -160,15 +195,31 @@ class Panels:
                     for source in folded:
                         info = found[source.plan.name]
                         # One that was dropped has forgotten everything.
-                        if info.role != "served" or not info.fingerprint:
+                        if (
+                            info.role != "served"
+                            or not info.fingerprint
+                            or self._moves_more(source)
+                        ):
                             await self._look_at(source)
                 except DiptychError as error:
                     _log.debug("cannot look for switches: %s", error)
 
     async def _look_at(self, source: Source) -> None:
         generations = await source.store.generations(source.first.name)
-        if chosen(source.first, generations) != source.plan.name:
+        moved = moved_here(source.first, generations)
+        differs = source.first.name not in self.inline and moved != self._moves(source)
+        if chosen(source.first, generations) != source.plan.name or (self._runs and differs):
             await self.choose_again(source)
+
+    def _moves(self, source: Source) -> list[str]:
+        """The generations of a projection that a runner of this process moves, or waits for."""
+        members = [
+            m for m, _ in self.members.values() if m.plan.projection is source.first.projection
+        ]
+        return [member.plan.name for member in members]
+
+    def _moves_more(self, source: Source) -> bool:
+        return self._runs and len(self._moves(source)) > 1
 
     async def _open_inline(self, store: ReadStore, plans: list[Plan], *, refuse: bool) -> None:
         runner = Runner(self._hinge, store, plans)

@@ -6,18 +6,22 @@ rebuild that was killed goes on where it was.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from diptych.errors import CheckpointMoved, ConfigurationError, ProjectionFailed, StaleRead
+from diptych.queries.fold import keys_of
 from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, ReadStore
 from diptych.queries.standings import Generation
-from diptych.sync.generations import next_generation, of_generation
+from diptych.sync.generations import being_built, next_generation, of_generation
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import Leases, held
 from diptych.sync.runner import Runner
+from diptych.sync.subscription import Subscription
+from diptych.sync.terms import read_terms
 
 __all__ = ["Progress", "Rebuild"]
 
@@ -28,6 +32,9 @@ CLOSE = 1_000
 """So few events behind, the last of them are folded while the rows that are read stand still."""
 
 _ROUNDS = 20
+_AT_ONCE = 5_000
+
+_IN_PLACE = "rebuilding it in place"
 
 
 class Rebuild:
@@ -62,13 +69,16 @@ class Rebuild:
     async def in_place(self, name: str) -> None:
         """Forget the rows of a generation and fold the log again; queries see them come back.
 
-        Whoever moves it stands aside meanwhile. What fails is parked. Raises ProjectionFailed when
-        the projection must stop, StoreError.
+        Whoever moves it stands aside meanwhile. What fails is parked. A rebuild that was killed,
+        and that no runner has gone on with, goes on. Raises ProjectionFailed when the projection
+        must stop, StoreError.
         """
         plan = of_generation(self._plan, name)
-        environment = self._hinge.environment
-        async with held(self._store, name, environment, "rebuilding it in place") as epoch:
-            await self._store.reset(plan.table)
+        found = await self._store.checkpoint(name)
+        begun = read_terms(found.lease).why == _IN_PLACE and self._made_by_us(found.fingerprint)
+        async with held(self._store, name, self._hinge.environment, _IN_PLACE) as epoch:
+            if not begun:
+                await self._store.reset(plan.table)
             await self._catch_up(plan, epoch)
 
     # ------------------------------------------------------------------------------------ beside
@@ -90,37 +100,73 @@ class Rebuild:
         plan = of_generation(self._plan, name)
         await self._store.open([plan.table])
         async with held(self._store, name, self._hinge.environment, f"building {name}") as epoch:
-            if (await self._store.checkpoint(name)).position == 0:
-                skipped = [one for one in await self._served_parked() if one.because == "skipped"]
-                if skipped:
-                    await self._store.apply([Change(name, 0, 0, epoch=epoch, parked=skipped)])
+            if not await self._skips(name, epoch):
+                await self._store.reset(plan.table)  # it has folded what was skipped since
+                await self._skips(name, epoch)
             await self._catch_up(plan, epoch)
         return name
 
     @asynccontextmanager
-    async def level(self, why: str) -> AsyncIterator[tuple[str, str]]:
-        """The generation that is read, and the one built last, standing still at one position.
+    async def level(self, why: str, *, equal: bool = False) -> AsyncIterator[tuple[str, str]]:
+        """The generation that is read, and the one built last, standing still: the new one is not
+        behind; with `equal` both are at one position.
 
-        Raises ConfigurationError when nothing was built, StaleRead when the new one never comes
-        close.
+        Raises ConfigurationError when nothing was built, or something was skipped since, StaleRead
+        when one never comes as far as the other.
         """
+        old, new, plan = await self._old_and_new()
+        environment = self._hinge.environment
+        async with held(self._store, new.name, environment, why) as epoch:
+            await self._come_close(plan, epoch, old.name)
+            moved_here = not plan.table.made_otherwise(old.fingerprint)
+            if equal and not moved_here:
+                await self._wait_for(old.name, (await self._store.checkpoint(new.name)).position)
+            async with held(self._store, old.name, environment, why) as old_epoch:
+                stands = await self._store.checkpoints([old.name, new.name])
+                ours, theirs = stands[new.name].position, stands[old.name].position
+                await self._catch_up(plan, epoch, theirs)
+                if equal and theirs < ours and moved_here:
+                    await self._catch_up(of_generation(self._plan, old.name), old_epoch, ours)
+                if not await self._skips(new.name, epoch):
+                    raise ConfigurationError(
+                        f"events were skipped in {old.name} that {new.name} has folded; nothing "
+                        f"was changed. Build it again: diptych projections build {self._plan.name}"
+                    )
+                yield old.name, new.name
+
+    async def looks_different(self) -> bool:
+        """Whether the rows that are read have other fields than those built."""
+        old, _, _ = await self._old_and_new()
+        return self._plan.table.made_otherwise(old.fingerprint)
+
+    async def touched(self, after: int, upto: int) -> set[str]:
+        """The keys of the rows that events of the log touch."""
+        log, registry = self._hinge.log, self._hinge.registry
+        subscription = Subscription(log, registry, list(self._plan.steps))
+        keys: set[str] = set()
+        while after < upto:
+            delivery = await subscription.deliver(after, _AT_ONCE, upto)
+            for envelope in delivery.envelopes:
+                with contextlib.suppress(ProjectionFailed):  # then it is parked, and touches none
+                    step = self._plan.steps[type(envelope.event)]
+                    keys.update(keys_of(self._plan, step, envelope))
+            after = delivery.upto if delivery.broken is None else delivery.broken[0].position
+        return keys
+
+    async def _old_and_new(self) -> tuple[Generation, Generation, Plan]:
         generations = await self._store.generations(self._plan.name)
         old = _with_role(generations, "served", self._plan)
-        new = _with_role(generations, "building", self._plan)
+        new = being_built(self._plan, generations)
+        if new is None:
+            raise _none("was built", generations, self._plan)
         plan = of_generation(self._plan, new.name)
-        if plan.table.made_otherwise(new.fingerprint):
+        if not self._made_by_us(new.fingerprint):
             raise ConfigurationError(
                 f"{new.name} was built by other code than this. Switch with the release that built "
                 "it, or build again."
             )
-        environment = self._hinge.environment
         await self._store.open([plan.table])
-        async with held(self._store, new.name, environment, why) as epoch:
-            await self._come_close(plan, epoch, old.name)
-            async with held(self._store, old.name, environment, why):
-                stands = (await self._store.checkpoint(old.name)).position
-                await self._catch_up(plan, epoch, stands)
-                yield old.name, new.name
+        return old, new, plan
 
     async def switch(self, old: str, new: str) -> None:
         """Have `new` read instead of `old`, while they are level.
@@ -166,13 +212,19 @@ class Rebuild:
         return [one.name for one in generations if one.role != "served"]
 
     async def drop(self, name: str) -> None:
-        """Remove a generation that is not read."""
+        """Remove a generation that is not read. Raises ConfigurationError for one that is."""
+        table = of_generation(self._plan, name).table
         leases = Leases(
             self._store, [name], self._hinge.environment, shares=False, why=f"dropping {name}"
         )
-        await self._store.open([of_generation(self._plan, name).table])
-        await leases.seize()  # whoever moved it changes nothing any more
-        await self._store.drop(of_generation(self._plan, name).table)
+        await self._store.open([table])
+        await leases.seize()  # whoever moved it, or wants to switch to it, changes nothing any more
+        if (await self._store.checkpoint(name)).role == "served":
+            await leases.release()
+            raise ConfigurationError(
+                f"{name} is read, so it is not dropped. Switch to another generation before."
+            )
+        await self._store.drop(table)
 
     # ----------------------------------------------------------------------------------- moving
 
@@ -208,7 +260,7 @@ class Rebuild:
 
     async def _come_close(self, plan: Plan, epoch: int, other: str) -> None:
         for _ in range(_ROUNDS):
-            await self._catch_up(plan, epoch)
+            await self._catch_up(plan, epoch, (await self._store.checkpoint(other)).position)
             theirs = (await self._store.checkpoint(other)).position
             if theirs - (await self._store.checkpoint(plan.name)).position <= CLOSE:
                 return
@@ -237,19 +289,42 @@ class Rebuild:
                 "Look at its generations and decide again."
             )
 
-    async def _served_parked(self) -> list[Parked]:
-        for one in await self._store.generations(self._plan.name):
-            if one.role == "served":
-                return await self._store.parked(one.name)
-        return []
+    async def _skips(self, name: str, epoch: int) -> bool:
+        """Skip in a generation what is skipped in the rows that are read; False: it is too late."""
+        known = {(one.lane, one.position) for one in _skipped(await self._store.parked(name))}
+        generations = await self._store.generations(self._plan.name)
+        served = _with_role(generations, "served", self._plan).name
+        missing = [
+            one
+            for one in _skipped(await self._store.parked(served))
+            if (one.lane, one.position) not in known
+        ]
+        if missing:
+            stands = (await self._store.checkpoint(name)).position
+            if missing[0].position <= stands:
+                return False
+            await self._store.apply([Change(name, stands, stands, epoch=epoch, parked=missing)])
+        return True
+
+    def _made_by_us(self, fingerprint: str) -> bool:
+        table = self._plan.table
+        return not table.made_otherwise(fingerprint) and not table.coded_otherwise(fingerprint)
+
+
+def _skipped(entries: Sequence[Parked]) -> list[Parked]:
+    return [one for one in entries if one.because == "skipped"]
 
 
 def _with_role(generations: Sequence[Generation], role: str, plan: Plan) -> Generation:
     found = [one for one in generations if one.role == role]
     if not found:
-        told = ", ".join(f"{one.name} ({one.role})" for one in generations) or "none"
-        raise ConfigurationError(
-            f"{plan.name} has no generation that is {role}; there are {told}. Build one first: "
-            f"diptych projections build {plan.name}"
-        )
+        raise _none(f"is {role}", generations, plan)
     return found[-1]
+
+
+def _none(what: str, generations: Sequence[Generation], plan: Plan) -> ConfigurationError:
+    told = ", ".join(f"{one.name} ({one.role})" for one in generations) or "none"
+    return ConfigurationError(
+        f"{plan.name} has no generation that {what}; there are {told}. Build one first: "
+        f"diptych projections build {plan.name}"
+    )

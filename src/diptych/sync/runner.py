@@ -24,9 +24,9 @@ from diptych.errors import (
 )
 from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
+from diptych.queries.read_model import snake_case
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import CheckpointInfo
-from diptych.queries.read_model import snake_case
 from diptych.sync.generations import leader_of
 from diptych.sync.heal import heal
 from diptych.sync.hinge import Hinge
@@ -173,8 +173,8 @@ class Runner:
         # The role was read after the lease was taken, and a switch takes it: so it is the present.
         member.leader = member.upto = None
         if found.role != "served":
-            first = member.plan._replace(name=snake_case(member.plan.projection.__name__))
-            generations = await self.store.generations(first.name)
+            first = snake_case(member.plan.projection.__name__)
+            generations = await self.store.generations(first)
             member.leader = leader_of(member.plan, generations)
 
     async def _look_at_leaders(self) -> None:

@@ -152,7 +152,9 @@ async def read_waiting(
     return [_decoded(registry, plan, one, stored.get(one.position)) for one in entries]
 
 
-def _decoded(registry: Registry, plan: Plan, entry: Parked, stored: StoredEvent | None) -> ReadEntry:
+def _decoded(
+    registry: Registry, plan: Plan, entry: Parked, stored: StoredEvent | None
+) -> ReadEntry:
     if stored is None or (stored.stream, stored.type) != (entry.stream, entry.type):
         missing = ValueError(f"the log has no {entry.type} of {entry.stream} there any more")
         return ReadEntry(entry, error=missing)

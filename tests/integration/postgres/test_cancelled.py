@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
 
-from banking import BANK, Deposit, GetBalance, Transfer, Withdraw
+from banking import BANK, Balances, Deposit, GetBalance, Transfer, Withdraw
 
 from diptych import App, Rejection
 
@@ -49,9 +49,9 @@ async def _waiting(work):
     return await work
 
 
-@pytest.fixture
-async def app(postgres_url):
-    async with App("bank", BANK, write=postgres_url) as app:
+@pytest.fixture(params=[(), (Balances,)], ids=["async", "inline"])
+async def app(postgres_url, request):
+    async with App("bank", BANK, write=postgres_url, inline=request.param) as app:
         await app.dispatch(Deposit("a", 1_000_000))
         yield app
 
@@ -75,7 +75,7 @@ async def open_transactions(postgres, postgres_schema):
 
 
 COMMANDS = {
-    "deposit": lambda n: Deposit("b", n),
+    "deposit": lambda n: Deposit(f"b-{n}", n),
     "transfer": lambda n: Transfer("a", "b", n),
     "refusal": lambda n: Withdraw("c", n),
 }
@@ -89,7 +89,7 @@ async def test_f15_a_command_cancelled_wherever_it_waits_happens_once_or_not_at_
     nth, cancelled = 0, True
     while cancelled:
         nth += 1
-        command, known = COMMANDS[kind](nth), f"{kind}-{nth}"
+        command, known = COMMANDS[kind](7_000 + nth), f"{kind}-{nth}"
         others = [app.dispatch(Deposit(f"d-{n}", 1)) for n in range(3 * beside)]
         cancelled, *_ = await asyncio.gather(
             was_cancelled(nth, app.dispatch(command, id=known)), *others
@@ -98,10 +98,12 @@ async def test_f15_a_command_cancelled_wherever_it_waits_happens_once_or_not_at_
             done = await app.dispatch(command, id=known)
         except Rejection:
             done = None
-        stored = [one for one in await app.log.read(0, 10_000) if f":{nth}}}".encode() in one.data]
+        stored = [
+            one for one in await app.log.read(0, 10_000) if f":{7_000 + nth}}}".encode() in one.data
+        ]
         assert len(stored) == {"deposit": 1, "transfer": 2, "refusal": 0}[kind]
         assert kind == "refusal" or {one.position for one in stored} >= {done.token.position}
-    assert nth > 3, "it never waited"
+    assert nth > 2, "it never waited"
     await open_transactions()
     await app.settle()
     assert (await app.verify()).ok

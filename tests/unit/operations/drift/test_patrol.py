@@ -150,6 +150,7 @@ def test_after_a_rebuild_the_new_rows_are_compared(bank_of):
             await until(environment, lambda: patrol.status.differences == {"balances": 1})
             await bank.app.drift.repair("balances", ["k1"])
             await until(environment, lambda: patrol.status.differences == {"balances": 0})
+            assert list(patrol._refolds) == ["balances__1"]  # the old rows are forgotten
 
     on_a_patrol(bank_of, story)
 
