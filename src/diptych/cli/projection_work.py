@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from diptych.cli.status_table import ChangedLines, Rates, StatusScreen, why_of
 from diptych.errors import ProjectionFailed, SyncError
 from diptych.sync.status import ProjectionStatus
 
-__all__ = ["facts_of", "look_once", "rebuild_one", "run_on", "run_until_settled", "watch_on"]
+__all__ = ["facts_of", "look_once", "run_on", "run_until_settled", "watch_on"]
 
 _LOOK_EVERY_S = 0.2
 _RUN_LOOK_EVERY_S = 1.0
@@ -91,33 +90,6 @@ async def run_on(app: App, *, as_json: bool) -> None:
         print(f"{app.name} has no projection that needs to be run.", file=sys.stderr)
     finally:
         await app.close()
-
-
-async def rebuild_one(app: App, name: str) -> tuple[ProjectionStatus, float]:
-    """Rebuild; where it stands then, and how many seconds it took."""
-    await open_existing(app)
-    try:
-        started = time.monotonic()
-        rebuilding = asyncio.create_task(app.rebuild(name))
-        try:
-            with Progress(f"Rebuilding {name}") as progress:
-                while not (await asyncio.wait({rebuilding}, timeout=_LOOK_EVERY_S))[0]:
-                    now = await _status_of(app, name)
-                    progress(now.position, now.head)
-                await rebuilding
-        finally:
-            rebuilding.cancel()
-        seconds = time.monotonic() - started
-        found = await _status_of(app, name)
-        if found.why:
-            raise ProjectionFailed(found.why, projection=found.name, position=found.position)
-        return found, seconds
-    finally:
-        await app.close()
-
-
-async def _status_of(app: App, name: str) -> ProjectionStatus:
-    return next(one for one in await app.status() if one.name == name)
 
 
 def _is_stuck(one: ProjectionStatus) -> bool:

@@ -1,9 +1,10 @@
-"""`diptych projections`: where they stand, run them, rebuild one."""
+"""`diptych projections`: where they stand, run them, make their rows anew."""
 
 from __future__ import annotations
 
 import click
 
+from diptych.cli.generations import GENERATION_COMMANDS, throttle_option
 from diptych.cli.options import Seconds, app_option, common_options
 from diptych.cli.output import counted, print_json, print_line
 
@@ -12,7 +13,7 @@ __all__ = ["projections"]
 
 @click.group(no_args_is_help=False)
 def projections() -> None:
-    """Look at projections, run them, rebuild one."""
+    """Look at projections, run them, make their rows anew."""
 
 
 @projections.command()
@@ -80,27 +81,54 @@ def run_them(*, where: str | None, until_settled: bool, as_json: bool) -> None:
 
 @projections.command()
 @click.argument("name")
+@click.option("--in-place", is_flag=True, help="Empty the rows that are read, and fill them again.")
+@click.option("--key", "keys", multiple=True, help="Only the row of this key; repeatable.")
+@click.option("--tenant", help="Only rows that events of this tenant touch.")
+@throttle_option
 @app_option
 @common_options
-def rebuild(*, where: str | None, name: str, as_json: bool) -> None:
-    """Forget the rows of a projection and fold the log again from the first event.
+def rebuild(
+    *,
+    where: str | None,
+    name: str,
+    in_place: bool,
+    keys: tuple[str, ...],
+    tenant: str | None,
+    throttle: float | None,
+    as_json: bool,
+) -> int:
+    """Make the rows of a projection anew from the first event.
 
-    NAME is as `projections status` says it, or the class. It happens in place: whoever reads
-    meanwhile sees the rows come back. Stop other processes that run this projection first.
+    NAME is as `projections status` says it, or the class. The new rows are built beside those that
+    are read, and replace them in one moment: queries and other processes go on. In place, and for a
+    projection that is inline or writes its own SQL, readers see the rows come back one by one. What
+    was killed goes on where it was when it is started again.
     """
     from diptych.cli.find_app import find_app
-    from diptych.cli.progress import duration
-    from diptych.cli.projection_work import rebuild_one
+    from diptych.cli.generation_work import rebuild_one, rebuild_rows
+    from diptych.cli.output import plain
     from diptych.cli.running import run
 
+    some = bool(keys or tenant)
+    if some and (in_place or throttle or (keys and tenant)):
+        raise click.UsageError("--key and --tenant stand alone: they make some rows anew.")
     app = find_app(where)
-    found, seconds = run(rebuild_one(app, app.plan_named(name).name))
-    rate = found.position / seconds if seconds else 0.0
+    known = app.plan_named(name).name
+    if some:
+        mended = run(rebuild_rows(app, known, keys, tenant))
+        if as_json:
+            print_json(plain(mended))
+        else:
+            made = f"{counted(len(mended.written), 'row')} written, {len(mended.deleted):,} deleted"
+            print_line(f"rebuilt rows of {known}: {made}; the others were right")
+        return 0 if mended.ok else 1
+    all_made = run(rebuild_one(app, known, throttle, in_place=in_place or None))
     if as_json:
-        facts = {"projection": found.name, "events": found.position}
-        print_json(facts | {"seconds": round(seconds, 3), "events_per_s": round(rate, 1)})
+        print_json(all_made.facts())
     else:
-        print_line(
-            f"rebuilt {found.name} from {counted(found.position, 'event')} in "
-            f"{duration(seconds)} ({rate:,.0f}/s)"
-        )
+        print_line(f"rebuilt {known} from {all_made.told()}")
+    return 0
+
+
+for _command in GENERATION_COMMANDS:
+    projections.add_command(_command)

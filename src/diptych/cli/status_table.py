@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from diptych.cli.output import print_line, printable
+from diptych.cli.output import counted, print_line, printable
 from diptych.cli.progress import duration
 from diptych.cli.tables import Column, console, table
 from diptych.sync.status import ProjectionStatus
@@ -44,6 +44,9 @@ def status_table(found: Sequence[ProjectionStatus]) -> RenderableType:
         Column("lag", "right"),
         Column("delay", "right"),
         Column("rate", "right"),
+        Column("left", "right"),
+        Column("parked", "right"),
+        Column("owner", style="dim"),
     ]
     shown = table(columns, [_row(one) for one in found])
     head = Text(f"head {found[0].head:,}", style="dim")
@@ -60,6 +63,9 @@ def _row(one: ProjectionStatus) -> list[object]:
         Text(f"{one.lag_events:,}", style="yellow" if one.lag_events else ""),
         duration(one.delay_s) if one.delay_s else "-",
         f"{one.events_per_s:,.0f}/s" if one.events_per_s else "-",
+        duration(one.eta_s) if one.eta_s else "-",
+        Text(f"{one.parked_keys:,}", style="bold red") if one.parked_keys else "-",
+        printable(one.owner) or "-",
     ]
 
 
@@ -108,7 +114,9 @@ class Rates:
             position, at = self._seen.get(one.name, (one.position, now))
             self._seen[one.name] = (one.position, now)
             rate = max(0, one.position - position) / (now - at) if now > at else 0.0
-            made.append(msgspec.structs.replace(one, events_per_s=one.events_per_s or rate))
+            rate = one.events_per_s or rate
+            left_s = one.lag_events / rate if rate else one.eta_s
+            made.append(msgspec.structs.replace(one, events_per_s=rate, eta_s=left_s))
         return made
 
 
@@ -139,6 +147,10 @@ class ChangedLines:
                 line += f", {one.lag_events:,} events ({duration(one.delay_s)}) behind"
             if one.events_per_s:
                 line += f", {one.events_per_s:,.0f}/s"
+            if one.eta_s:
+                line += f", {duration(one.eta_s)} left"
+            if one.parked_keys:
+                line += f", {counted(one.parked_keys, 'key')} parked"
             print_line(printable(line + (f": {one.why}" if one.why else "")))
 
 

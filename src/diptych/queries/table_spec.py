@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from diptych.queries.code_mark import same_code
 from diptych.queries.read_model import RowShape
 
 __all__ = ["TableSpec", "ViewKept", "ViewSpec"]
@@ -50,4 +51,4 @@ class TableSpec(msgspec.Struct, frozen=True):
         """Whether other code has made those rows; False where either cannot be told."""
         _, _, code = fingerprint.partition(".")
         _, _, ours = self.fingerprint.partition(".")
-        return bool(code and ours) and code != ours
+        return not same_code(code, ours)

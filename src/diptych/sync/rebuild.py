@@ -10,11 +10,17 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from diptych.errors import CheckpointMoved, ConfigurationError, ProjectionFailed, StaleRead
+from diptych.errors import (
+    CheckpointMoved,
+    ConfigurationError,
+    ProjectionFailed,
+    StaleRead,
+    StoreError,
+)
 from diptych.queries.fold import keys_of
 from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
-from diptych.queries.read_store import Change, ReadStore
+from diptych.queries.read_store import Change, Find, ReadStore
 from diptych.queries.standings import Generation
 from diptych.sync.generations import being_built, next_generation, of_generation
 from diptych.sync.hinge import Hinge
@@ -137,7 +143,15 @@ class Rebuild:
     async def looks_different(self) -> bool:
         """Whether the rows that are read have other fields than those built."""
         old, _, _ = await self._old_and_new()
-        return self._plan.table.made_otherwise(old.fingerprint)
+        if not self._plan.table.made_otherwise(old.fingerprint):
+            return False
+        try:
+            await self._store.find(old.name, Find(limit=1))
+        except StoreError as error:
+            if error.retryable:
+                raise
+            return True
+        return False
 
     async def touched(self, after: int, upto: int) -> set[str]:
         """The keys of the rows that events of the log touch."""

@@ -244,6 +244,10 @@ class Runner:
             held = self._leases.held.get(name)
             if member.state == "failed":
                 continue
+            if not found:
+                # Its store fails or is silent. Whoever waits must look for himself: by now another
+                # process may move it.
+                self._arrivals.leave(name)
             stands = found[name].position if name in found else 0
             if held != member.epoch or (held is not None and stands > member.position):
                 self._look.set()

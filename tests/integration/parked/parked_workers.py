@@ -44,9 +44,7 @@ async def run(url: str, projection: str) -> None:
     DEADLY[HANGS] = lambda: time.sleep(1_000)
     async with app_of(url, projection) as app:
         source = app.sources[PROJECTIONS[projection][0]]
-        head = await app.log.head()
-        while (await source.store.checkpoint(projection)).position < head:
-            await asyncio.sleep(0.02)
+        assert await app._freshness.wait(source, await app.log.head(), 600)
         os.write(1, b"there\n")
         await asyncio.to_thread(sys.stdin.read)
 

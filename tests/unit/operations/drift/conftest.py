@@ -17,10 +17,10 @@ from diptych.queries.read_store import Change, Row
 class Bank:
     """An open application with its drift."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, projection: type = Balances) -> None:
         self.app = app
-        self.plan = app.plan_named(Balances)
-        self.store = app.sources[Balances].store
+        self.plan = app.plan_named(projection)
+        self.store = app.sources[projection].store
         self.ground = Ground(app.log, app.parts.registry, app.environment)
         self.drift = Drift(self.ground, lambda: [(self.plan, self.store)])
 
@@ -49,5 +49,5 @@ async def bank() -> AsyncIterator[Bank]:
 
 
 @pytest.fixture
-def bank_of() -> Callable[[App], Bank]:
+def bank_of() -> Callable[..., Bank]:
     return Bank

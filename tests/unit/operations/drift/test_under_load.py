@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from banking import BANK, Balance, Deposit
+from banking import BANK, Account, Balance, Deposit, Deposited
 
-from diptych import App
+from diptych import App, Projection
 from diptych.errors import CheckpointMoved
 from diptych.operations.drift import comparing
 from diptych.queries.fold import Batch
 from diptych.queries.omitted import Omitted
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
+from diptych.sync.lease import held
+from diptych.sync.retry import Retry, waiting_of
 from diptych.sync.subscription import Subscription
 from diptych.testing import for_each_seed
 
@@ -200,3 +202,47 @@ def test_a_reset_in_the_middle_is_said_or_the_rows_are_right(bank_of, monkeypatc
             return said
 
     assert sum(for_each_seed(main, SEEDS)) > 0
+
+
+def test_what_the_runner_parks_and_a_retry_brings_back_is_not_called_wrong(bank_of, monkeypatch):
+    monkeypatch.setattr(comparing, "PAGE", 3)
+    broken = True
+
+    class Picky(Projection[Balance]):
+        def deposited(self, row: Balance, event: Deposited) -> None:
+            row.balance += event.amount
+            if broken and event.amount == 7:
+                raise ValueError("seven")
+
+    async def main(environment):
+        nonlocal broken
+        broken = True
+        async with App("bank", [Account, Picky], environment=environment) as app:
+            bank = bank_of(app, Picky)
+            plain, bank.store = bank.store, Yielding(bank.store, environment)
+            writers = [asyncio.create_task(writing(app)) for _ in range(3)]
+            retried = 0
+
+            async def retrying():
+                nonlocal broken, retried
+                await environment.sleep(0.1)
+                broken = False
+                while not all(one.done() for one in writers):
+                    await environment.sleep(environment.random.random() * 0.05)
+                    async with held(plain, "picky", environment, "a retry") as epoch:
+                        retry = Retry(app.log, app.parts.registry, plain, bank.plan, epoch=epoch)
+                        await retry.run(waiting_of(await plain.parked("picky")))
+                        retried += sum(one.folded for one in retry.done.values())
+
+            retries, parked = asyncio.create_task(retrying()), 0
+            while not retries.done():
+                parked = max(parked, len(await plain.parked("picky")))
+                assert (await bank.drift.verify()).differences == ()
+            await retries
+            await asyncio.gather(*writers)
+            await app.settle(60)
+            found = await bank.drift.verify()
+            assert (found.ok, found.rows) == (True, 8)
+            return parked and retried
+
+    assert sum(bool(one) for one in for_each_seed(main, SEEDS)) > len(SEEDS) / 2
