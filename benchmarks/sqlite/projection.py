@@ -124,7 +124,7 @@ def projecting(path: Path, events: int) -> Sample:
         await app.open(projections=False)
         try:
             with stopwatch() as watch:
-                await app.rebuild(Sales)
+                await app.rebuild(Sales, in_place=True)
             found = await app.sources[ArticleSales].store.checkpoint("sales")
             if found.position != events:
                 raise ValueError(f"only {found.position} of {events} events were folded")

@@ -21,7 +21,7 @@ from diptych.application import App
 from diptych.commands.envelope import Done
 from diptych.events.token import Token
 from diptych.messages.kinds import Query
-from diptych.operations.verify import Verification
+from diptych.operations.drift.results import Verification
 from diptych.sync.status import ProjectionStatus
 
 __all__ = ["Blocking"]

@@ -29,7 +29,7 @@ from typing import Any, Literal, NoReturn, cast, get_args
 
 from diptych.errors import ConfigurationError, StoreUnavailable
 
-__all__ = ["POINTS", "Action", "Armed", "arm", "arm_all", "armed", "failpoint", "failpoint_here"]
+__all__ = ["POINTS", "Harm", "Armed", "arm", "arm_all", "armed", "failpoint", "failpoint_here"]
 
 POINTS = {
     "command.before_load": "a command has reached its handler",
@@ -48,7 +48,7 @@ POINTS = {
 }
 """Every point there is, and what is so when it is reached."""
 
-Action = Literal["kill", "stop", "raise", "sleep", "pause"]
+Harm = Literal["kill", "stop", "raise", "sleep", "pause"]
 """What happens there: kill -9; SIGSTOP; an error; some seconds more; waiting until released."""
 
 _log = logging.getLogger("diptych")
@@ -63,7 +63,7 @@ class Armed:
     def __init__(
         self,
         point: str,
-        action: Action,
+        harm: Harm,
         *,
         nth: int = 1,
         again: bool = False,
@@ -73,12 +73,12 @@ class Armed:
     ) -> None:
         if point not in POINTS:
             raise ConfigurationError(f"there is no failpoint {point!r}, only {', '.join(POINTS)}.")
-        if action not in get_args(Action) or nth < 1:
-            raise ConfigurationError(f"a failpoint cannot do {action!r} at time {nth}.")
-        if action == "raise" and point == "append.after_commit":
+        if harm not in get_args(Harm) or nth < 1:
+            raise ConfigurationError(f"a failpoint cannot do {harm!r} at time {nth}.")
+        if harm == "raise" and point == "append.after_commit":
             raise ConfigurationError(f"what is committed cannot fail any more: {point}=raise.")
         self.point = point
-        self.action = action
+        self.harm = harm
         self.reached = 0
         self.done = 0
         self._nth = nth
@@ -103,9 +103,9 @@ class Armed:
 
     async def act(self) -> None:
         """Do it; others run meanwhile. Raises the error that was given."""
-        if self.action == "sleep":
+        if self.harm == "sleep":
             await asyncio.sleep(self._seconds)
-        elif self.action == "pause":
+        elif self.harm == "pause":
             while not self._released.is_set():  # noqa: ASYNC110  other threads release it, too
                 await asyncio.sleep(0.001)
         else:
@@ -113,17 +113,17 @@ class Armed:
 
     def act_here(self) -> None:
         """Do it in this thread, which stands still meanwhile. Raises the error that was given."""
-        if self.action == "sleep":
+        if self.harm == "sleep":
             time.sleep(self._seconds)
-        elif self.action == "pause":
+        elif self.harm == "pause":
             self._released.wait()
         else:
             self._act_at_once()
 
     def _act_at_once(self) -> None:
-        if self.action == "raise":
+        if self.harm == "raise":
             raise self._error or StoreUnavailable(f"the failpoint {self.point} is armed.")
-        os.kill(os.getpid(), signal.SIGKILL if self.action == "kill" else signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGKILL if self.harm == "kill" else signal.SIGSTOP)
 
 
 armed: dict[str, list[Armed]] = {}
@@ -145,7 +145,7 @@ def failpoint_here(point: str, /, **facts: Any) -> None:
 
 
 @contextmanager
-def arm(point: str, action: Action, **how: Any) -> Iterator[Armed]:
+def arm(point: str, harm: Harm, **how: Any) -> Iterator[Armed]:
     """Arm a point within a block; see Armed.
 
     >>> with arm("command.before_load", "raise", nth=2) as seen:
@@ -153,7 +153,7 @@ def arm(point: str, action: Action, **how: Any) -> Iterator[Armed]:
     >>> seen.reached, seen.done
     (1, 0)
     """
-    added = Armed(point, action, **how)
+    added = Armed(point, harm, **how)
     armed.setdefault(point, []).append(added)
     try:
         yield added
@@ -165,18 +165,18 @@ def arm(point: str, action: Action, **how: Any) -> Iterator[Armed]:
 
 
 def arm_all(text: str) -> None:
-    """Arm what a text says, for as long as the process lives: `point=action[:nth]; ...`.
+    """Arm what a text says, for as long as the process lives: `point=harm[:nth]; ...`.
 
     `:3` is the third time, `:*3` every third; `sleep 0.5` says how long. Raises ConfigurationError.
     """
     for part in filter(None, (one.strip() for one in text.split(";"))):
         point, _, what = part.partition("=")
         doing, _, nth = what.partition(":")
-        action, _, seconds = doing.strip().partition(" ")
+        harm, _, seconds = doing.strip().partition(" ")
         try:
             added = Armed(
                 point.strip(),
-                cast("Action", action),  # it is looked at there
+                cast("Harm", harm),  # it is looked at there
                 nth=int(nth.removeprefix("*") or 1),
                 again=nth.startswith("*"),
                 seconds=float(seconds or 0),
@@ -189,8 +189,8 @@ def arm_all(text: str) -> None:
 
 def _refuse(part: str) -> NoReturn:
     raise ConfigurationError(
-        f"the failpoint {part!r} cannot be read: say point=action, point=action:3 or "
-        'point=action:*3; for example DIPTYCH_FAILPOINTS="runner.after_apply=kill:3".'
+        f"the failpoint {part!r} cannot be read: say point=harm, point=harm:3 or "
+        'point=harm:*3; for example DIPTYCH_FAILPOINTS="runner.after_apply=kill:3".'
     )
 
 

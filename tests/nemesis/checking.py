@@ -34,6 +34,7 @@ class Story:
         self.stores = json.loads((folder / "stores.json").read_text())
         self.events: list[Entry] = self.stores["events"]
         self.histories = {path.stem: list(entries(path)) for path in folder.glob("*.jsonl")}
+        self.last_words = {path.stem: path.read_text() for path in folder.glob("*.stderr")}
         self.by_name = {one["name"]: one for one in self.events}
         # The digest of each beginning of what a row follows, and the positions it is made of.
         self.digests: dict[tuple[str, str], list[str]] = defaultdict(lambda: [""])
@@ -57,7 +58,7 @@ def check(folder: Path) -> Checked:
     story = Story(folder)
     complaints = [
         complaint
-        for checker in (order, commands, answers_in_time, reads, sessions, operators, ends)
+        for checker in (order, commands, answers_in_time, reads, sessions, operators, ends, runners)
         for complaint in checker(story)
     ]
     counts = Counter(one["what"] for history in story.histories.values() for one in history)
@@ -186,3 +187,11 @@ def ends(story: Story) -> Iterator[str]:
     touched, *named = story.stores["tampered"]
     if named != [touched, "ok True"]:
         yield f"R15 {touched} was tampered with; verify and repair said {named}"
+
+
+def runners(story: Story) -> Iterator[str]:
+    """No runner ends by itself, whatever happens around it."""
+    for name, text in story.last_words.items():
+        if "runner had ended with an error" in text:
+            last = [line for line in text.splitlines() if line.startswith("diptych.")]
+            yield f"R12 a projection runner of {name} had ended: {last[:1]}"

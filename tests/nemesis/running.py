@@ -62,7 +62,8 @@ class Slot:
         code = self.process.poll()
         if code is None:
             return True
-        if code not in (0, -signal.SIGKILL):
+        # SIGTERM ends one that has not even begun to listen for it.
+        if code not in (0, -signal.SIGKILL, -signal.SIGTERM):
             self.crashes.append(f"{self.name} ended with {code}: {self.last_words()}")
         self.process = None
         return False

@@ -72,7 +72,7 @@ async def rebuild_one(
         with Progress(f"Rebuilding {name}") as progress:
             await app.rebuild(name, in_place=in_place, throttle=throttle, progress=progress)
         [found] = [one for one in await app.status() if one.name == name]
-        if found.why:
+        if found.state in ("failed", "changed"):
             raise ProjectionFailed(found.why, projection=found.name, position=found.position)
         return Made(name, found.generation, found.position, time.monotonic() - began)
 

@@ -12,8 +12,6 @@ from diptych.operations.parked.entries import ParkedKey
 from diptych.operations.parked.groups import Group
 from diptych.operations.parked.parked_events import ParkedEvents, Skipped
 from diptych.queries.parked import Parked
-from diptych.queries.wait import Arrivals
-from diptych.sync.hinge import Hinge
 from diptych.sync.retry import Retried
 
 __all__ = ["entries_of", "groups_of", "retry_them", "skip_one", "user"]
@@ -64,8 +62,6 @@ def user() -> str:
 async def _opened(app: App) -> AsyncIterator[ParkedEvents]:
     await open_existing(app)
     try:
-        plans = app.parts.plans.values()
-        hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-        yield ParkedEvents(hinge, lambda: [app.sources[plan.projection] for plan in plans])
+        yield app.parked
     finally:
         await app.close()

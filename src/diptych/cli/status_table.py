@@ -83,6 +83,9 @@ def _whys(found: Iterable[ProjectionStatus]) -> list[Text]:
 
 def why_of(one: ProjectionStatus) -> str:
     """What is in its way; '' when nothing is."""
+    if not one.why and one.state == "stopped" and one.lag_events:
+        ended = f"{one.owner} has ended, and " if one.owner else ""
+        return f"{ended}no process moves it: start one with diptych projections run"
     if one.why or one.state != "changed":
         return one.why
     return (

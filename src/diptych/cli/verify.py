@@ -76,7 +76,7 @@ def verify(
         pace = {"events_per_s": events_per_s, "rows_per_s": rows_per_s}
         run_until_stopped(patrol_on(find_app(where), pace, limit, as_json=as_json))
         return 0
-    selected = {"keys": keys, "tenant": tenant, "sample": sample, "seed": seed}
+    selected = {"keys": keys or None, "tenant": tenant, "sample": sample, "seed": seed}
     wish = Wish(projections, selected, repair or dry_run, dry_run)
     done = run(verify_once(find_app(where), wish))
     if as_json:

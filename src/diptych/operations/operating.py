@@ -13,6 +13,7 @@ from diptych.operations.drift.refold import Ground
 from diptych.operations.drift.results import Verification
 from diptych.operations.drift.verifying import Progress
 from diptych.operations.generations import Generations
+from diptych.operations.parked.parked_events import ParkedEvents
 from diptych.operations.trail.trail import Trail
 from diptych.parts import Parts
 from diptych.queries.ask import Asker
@@ -133,6 +134,11 @@ class Operating:
             self.sources,
             self._opened,
         )
+
+    @property
+    def parked(self) -> ParkedEvents:
+        """What projections could not fold: look at it, retry it, skip it; see ParkedEvents."""
+        return ParkedEvents(self._hinge, lambda: self._panels.sources, self._opened)
 
     # -- rebuilt ---------------------------------------------------------------------------------
 

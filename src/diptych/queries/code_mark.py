@@ -17,8 +17,8 @@ _VERSION = f"{sys.version_info.major}{sys.version_info.minor}"
 
 
 def code_mark(projection: type) -> str:
-    """A mark that changes with the instructions of a class' methods, not with their comments,
-    docstrings or layout: the version of Python that compiled them, and eight hexadecimal digits.
+    """A mark that changes with the instructions of a class' methods, not with their comments or
+    layout: the version of Python that compiled them, and eight hexadecimal digits.
 
     What they call is not part of it: where rows change because of that, declare a `version`.
     """
@@ -50,8 +50,6 @@ def _codes_of(thing: Any) -> Iterator[CodeType]:
 def _told(code: CodeType) -> str:
     """Instructions and what they use, without where they stood."""
     constants = [_constant(one) for one in code.co_consts]
-    if code.co_consts and isinstance(code.co_consts[0], str):
-        constants[0] = ""  # it may be the docstring
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
 
 

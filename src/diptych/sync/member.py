@@ -16,7 +16,8 @@ class Member:
 
     `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease.
     `noticed`: it was said that other code has made its rows. It must not overtake its `leader`,
-    which has come to `upto`, if it has one.
+    which has come to `upto`, if it has one. `seen_at` is where it stood when its leases were looked
+    at last.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -28,6 +29,7 @@ class Member:
         self.terms = Terms()
         self.parking = Parking(plan)
         self.noticed = False
+        self.seen_at = 0
         self.leader: str | None = None
         self.upto: int | None = None
 

@@ -26,7 +26,7 @@ from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_model import snake_case
 from diptych.queries.read_store import ReadStore
-from diptych.queries.standings import CheckpointInfo
+from diptych.queries.standings import CheckpointInfo, Generation
 from diptych.sync.generations import leader_of
 from diptych.sync.heal import heal
 from diptych.sync.hinge import Hinge
@@ -129,7 +129,10 @@ class Runner:
         """Learn from the store who runs which projection, and where every one stands."""
         self._look.clear()
         if self._leases is not None:
-            await self._leases.tend()
+            seen = await self._leases.tend()
+            lost = [m.plan.table for m in self.members if not seen[m.plan.name].lease.epoch]
+            if any(table.name not in self._leases.held for table in lost):
+                await self.store.open(lost)  # without a place for its lease nobody could take it
         found = await self.store.checkpoints([member.plan.name for member in self.members])
         for member in self.members:
             if member.state != "failed":
@@ -173,9 +176,7 @@ class Runner:
         # The role was read after the lease was taken, and a switch takes it: so it is the present.
         member.leader = member.upto = None
         if found.role != "served":
-            first = snake_case(member.plan.projection.__name__)
-            generations = await self.store.generations(first)
-            member.leader = leader_of(member.plan, generations)
+            member.leader = leader_of(member.plan, await self._generations(member))
 
     async def _look_at_leaders(self) -> None:
         here = {m.plan.name: m.position for m in self.members if m.runs}
@@ -183,8 +184,13 @@ class Runner:
             if member.runs and member.leader is not None:
                 leads = here.get(member.leader)
                 if leads is None:
-                    leads = (await self.store.checkpoint(member.leader)).position
+                    # It may be one that this process has not opened: another one has built it.
+                    generations = await self._generations(member)
+                    leads = next((g.position for g in generations if g.name == member.leader), None)
                 member.upto = leads
+
+    async def _generations(self, member: Member) -> list[Generation]:
+        return await self.store.generations(snake_case(member.plan.projection.__name__))
 
     async def _parked(self, member: Member) -> list[Parked]:
         """What is parked, after a retry of what only this release can read."""
@@ -248,10 +254,19 @@ class Runner:
                 # Its store fails or is silent. Whoever waits must look for himself: by now another
                 # process may move it.
                 self._arrivals.leave(name)
-            stands = found[name].position if name in found else 0
-            if held != member.epoch or (held is not None and stands > member.position):
+            elif self._was_moved(member, found[name], held):
                 self._look.set()
                 self._hurry.set()
+
+    def _was_moved(self, member: Member, found: CheckpointInfo, held: int | None) -> bool:
+        """Whether somebody else has moved it, or its lease, or its store was set back.
+
+        It cannot stand before where it stood when the leases were looked at last.
+        """
+        stood, member.seen_at = member.seen_at, member.position
+        if held is None:
+            return member.epoch is not None or not found.lease.epoch
+        return held != member.epoch or found.position > member.position or found.position < stood
 
     def _leave(self, members: Iterable[Member]) -> None:
         for member in members:

@@ -266,6 +266,7 @@ class Stepping:
         )
         with _stopping(member):
             await self._park(member, wanted[0], error, delivery.upto, deaths)
+            await self._trust_again(member)  # it was this one: no need to go on step by step
         return True
 
     async def _trust_again(self, member: Member) -> None:

@@ -18,7 +18,7 @@ except ImportError as error:
 from diptych.application import App
 from diptych.commands.envelope import CommandEnvelope, CommandHandler, Done
 from diptych.errors import ConflictError, Rejection
-from diptych.operations.verify import Verification
+from diptych.operations.drift.results import Verification
 from diptych.telemetry.collector import LookCollector
 from diptych.telemetry.look import look_at
 from diptych.telemetry.names import METRICS

@@ -6,7 +6,8 @@ scenario writes them), `difference` (why a scenario failed), `properties` (what 
 keeps to, tried with `histories` made of `values`; `trying` and `source` shrink and print one that
 fails, `steadiness` and `other_process` look for it), `seeded` (an event loop that replays any
 interleaving from a number), `permutations` (connections whose steps are interleaved in every
-order), `contract` (suites that every adapter must pass).
+order), `nth_call` (every call of a story to its stores goes wrong once), `contract` (suites that
+every adapter must pass).
 """
 
 from __future__ import annotations

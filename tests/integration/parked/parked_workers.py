@@ -13,9 +13,6 @@ from typing import Any
 from poison import BAD, DEADLY, PARTS, Histories, Lines
 
 from diptych import App
-from diptych.operations.parked.parked_events import ParkedEvents
-from diptych.queries.wait import Arrivals
-from diptych.sync.hinge import Hinge
 
 PROJECTIONS: dict[str, Any] = {"histories": (Histories, PARTS), "lines": (Lines, [Lines])}
 ABORTS, EXITS, HANGS = 701, 702, 703
@@ -24,14 +21,6 @@ ABORTS, EXITS, HANGS = 701, 702, 703
 def app_of(url: str, projection: str = "histories") -> App:
     """The application with one of the projections."""
     return App("poisoned", PROJECTIONS[projection][1], write=url)
-
-
-def parked_of(app: App) -> ParkedEvents:
-    """What is parked of it."""
-    hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-    return ParkedEvents(
-        hinge, lambda: [app.sources[plan.projection] for plan in app.parts.plans.values()]
-    )
 
 
 async def run(url: str, projection: str) -> None:
@@ -68,7 +57,7 @@ async def retry(url: str, projection: str, bad: str, kill: str, nth: str) -> Non
     store.apply = apply  # type: ignore[method-assign]
     os.write(1, b"ready\n")
     sys.stdin.readline()
-    done = await parked_of(app).retry()
+    done = await app.parked.retry()
     os.write(1, json.dumps([[one.key, one.folded, one.left] for one in done]).encode() + b"\n")
     await app.close()
 

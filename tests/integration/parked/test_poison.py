@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from parked_workers import ABORTS, EXITS, HANGS, app_of, parked_of
+from parked_workers import ABORTS, EXITS, HANGS, app_of
 from poison import (
     BAD,
     STRANGE,
@@ -75,7 +75,7 @@ async def test_f31_every_trouble_parks_its_own_key_and_siblings_are_folded_once(
         assert (await lanes_of(app))["a"] == [*LANES["a"], (16, "follows")]
         assert await numbers_of(app, "b") == [1, 7, 3, 4]
         BAD.clear()
-        parked = parked_of(app)
+        parked = app.parked
         done = {one.key: (one.folded, one.left) for one in await parked.retry()}
         assert done == {"a": (4, 0), "n": (2, 0), "Account-s": (0, 2), "Account-u": (0, 3)}
         for key, position in (("Account-s", 5), ("Account-u", 7)):
@@ -94,7 +94,7 @@ async def test_f31_own_sql_parks_the_stream_and_each_line_is_there_once(url):
         await came_to_the_head(app, Lines)
         assert await lanes_of(app, Lines) == {"Account-a": [(2, "failed"), (4, "follows")]}
         BAD.clear()
-        await parked_of(app).retry()
+        await app.parked.retry()
         lines = "SELECT account_id, number FROM lines ORDER BY account_id, number"
         found = await app.sources[Lines].store.select(lines)
         assert [(one["account_id"], one["number"]) for one in found] == [
@@ -119,11 +119,11 @@ async def test_f31_a_row_that_the_store_cannot_keep_is_found_among_its_siblings(
         assert await lanes_of(app) == {"nul": [(22, "failed"), (23, "follows")]}
         for key in range(7):
             assert await numbers_of(app, f"k{key}") == list(range(key, 40, 7))
-        (done,) = await parked_of(app).retry()
+        (done,) = await app.parked.retry()
         assert (done.folded, done.left, done.failed_at) == (0, 2, 22)
-        (waiting,) = await parked_of(app).entries("histories")
+        (waiting,) = await app.parked.entries("histories")
         assert waiting.attempts == 2
-        await parked_of(app).skip("histories", "nul", 22, reason="no text", actor="ann")
+        await app.parked.skip("histories", "nul", 22, reason="no text", actor="ann")
         assert await numbers_of(app, "nul") == [5]
 
 
@@ -171,7 +171,7 @@ async def test_f31_an_event_that_kills_the_process_is_parked_after_some_restarts
     print(f"parked after {deaths} deaths")  # noqa: T201
     lane = "x" if projection == "histories" else "Account-x"
     assert await lanes_of(app, kind) == {lane: [(33, "failed"), (34, "follows")]}
-    (waiting,) = await parked_of(app).entries(projection)
+    (waiting,) = await app.parked.entries(projection)
     assert "each of the 2 times it was folded alone" in waiting.error
     assert deaths <= MOST_DEATHS
     if projection == "histories":
@@ -189,22 +189,12 @@ async def test_f31_an_event_that_hangs_is_parked_when_others_have_taken_over(tmp
     app = await app_of(url).open(projections=False)
     await note(app, ("x", 1), ("x", HANGS), ("x", 2), ("y", 1))
     hung = 0
-    hanging: list[Any] = []
-    readers: list[Any] = []
     async with asyncio.timeout(50):
-        while True:
-            process = start("run", url, "histories")
-            said = asyncio.create_task(asyncio.to_thread(process.stdout.readline))
-            readers.append(said)
-            if (await asyncio.wait({said}, timeout=3.5))[0]:
-                assert said.result() == "there\n"
+        while start("run", url, "histories"):
+            if await app._freshness.wait(app.sources[Histories], 4, 3.5):
                 break
             hung += 1  # and it stays alive: the next one has to ask in vain, and take over
-            hanging.append(process)
     print(f"parked after {hung} that hung")  # noqa: T201
-    for process in hanging:
-        process.kill()
-    await asyncio.gather(*readers)
     assert await lanes_of(app) == {"x": [(2, "failed"), (3, "follows")]}
     assert await numbers_of(app, "y") == [1]
     await app.close()
@@ -232,7 +222,7 @@ async def test_two_operators_retry_the_same_keys_at_once_and_every_event_is_fold
     writing = [asyncio.to_thread(answered, one) for one in operators]
     said = await asyncio.gather(*writing, note(app, *((f"k{key}", 6) for key in range(30))))
     assert sum(folded for done in said[:2] for _, folded, _ in done) >= 30 * 4
-    await parked_of(app).retry()  # what came while they were at it
+    await app.parked.retry()  # what came while they were at it
     await app.settle()
     for key in range(30):
         assert await numbers_of(app, f"k{key}") == [1, 2, 3, 4, 5, 6]
@@ -257,7 +247,7 @@ async def test_kill_9_in_the_middle_of_a_retry_loses_nothing_and_repeats_nothing
     assert process.stdout.readline() == "ready\n"
     process.communicate("go\n", timeout=20)
     assert process.returncode == -9
-    await parked_of(app).retry()
+    await app.parked.retry()
     await app.settle()
     if projection == "histories":
         for key in range(3):
@@ -282,12 +272,12 @@ async def test_retries_while_the_runner_and_writers_work_end_where_a_plain_fold_
                 await asyncio.sleep(0)
                 if turn == 3:
                     BAD.discard(5)
-                await parked_of(app).retry()
+                await app.parked.retry()
 
         await asyncio.gather(*(write(f"k{key}") for key in range(8)), mend(), mend())
         BAD.clear()
         await came_to_the_head(app)
-        await parked_of(app).retry()
+        await app.parked.retry()
         await app.settle()
         for key in range(8):
             assert await numbers_of(app, f"k{key}") == list(range(60))

@@ -145,7 +145,7 @@ def even(projections, holders):
 @pytest.mark.parametrize("projections", range(1, 7))
 def test_any_number_of_runners_share_evenly_and_then_leave_it_at_that(projections):
     async def main(environment):
-        runners = 1 + environment.seed
+        runners = 1 + environment.seed % 6
         async with watched(environment) as store:
             for _ in range(runners):
                 store.start(projections)
@@ -163,7 +163,7 @@ def test_any_number_of_runners_share_evenly_and_then_leave_it_at_that(projection
             assert store.moved == moved, "leases go to and fro though they are shared evenly"
             assert await shared()
 
-    for_each_seed(main, range(6))
+    for_each_seed(main, [*range(18), 46])  # 46: who asked twice was given too many
 
 
 def test_one_that_comes_late_gets_its_share_and_one_that_leaves_gives_it_back():
@@ -214,9 +214,9 @@ def test_an_asker_that_leaves_is_given_nothing_any_more():
     async def main(environment):
         async with watched(environment) as store:
             store.start(6)
-            await environment.sleep(1)
+            await environment.sleep(1.1)  # so that the holder does not answer at once
             second = store.start(6)
-            await environment.sleep(environment.random.random() * 0.6)
+            await environment.sleep(environment.random.random() * 0.3)
             second.task.cancel()
             await asyncio.gather(second.task, return_exceptions=True)
             await second.release()

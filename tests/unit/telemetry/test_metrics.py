@@ -15,7 +15,7 @@ from diptych import App
 from diptych.environment import Environment
 from diptych.errors import ConflictError, Rejection, StaleRead, StoreUnavailable
 from diptych.events.obstacle import Obstacle
-from diptych.operations.verify import Difference, Verification
+from diptych.operations.drift.results import Difference, Verification
 from diptych.queries.replicas import ReplicaStatus
 from diptych.sync.status import ProjectionStatus
 from diptych.telemetry import look as looking

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from diptych.errors import ProjectionFailed
+from diptych.errors import ConfigurationError, ProjectionFailed
 from diptych.operations.drift.comparing import PAGE
 from diptych.operations.drift.portions import hash_of
 from diptych.operations.drift.refold import Ground, Wanted
@@ -29,15 +29,21 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     `seed`, which is made up if not given. `tenant`: the rows touched by events of a tenant.
     """
 
-    keys: tuple[str, ...] = ()
+    keys: Sequence[str] | None = None
     sample: int | None = None
     seed: int | None = None
     tenant: str | None = None
 
+    def check(self) -> None:
+        """Raise ConfigurationError for what says two things at once."""
+        given = (self.keys is not None, self.sample is not None, self.tenant is not None)
+        if sum(given) > 1:
+            raise ConfigurationError("give one of keys, sample and tenant.")
+
     @property
-    def everything(self) -> bool:
-        """Whether every row is meant."""
-        return not self.keys and self.sample is None and self.tenant is None
+    def needs_keys(self) -> bool:
+        """Whether it means nothing for a projection with own SQL."""
+        return self.keys is not None or self.tenant is not None
 
 
 EVERYTHING = Selection()

@@ -41,10 +41,11 @@ async def verify(
     most_rows: int = MOST_ROWS,
 ) -> Verification:
     """Compare every projection in `kept` with the log folded again; see Drift.verify."""
+    selection.check()
     if selection.sample is not None and selection.seed is None:
         chance = ground.environment.random.getrandbits(32)
         selection = Selection(sample=selection.sample, seed=chance)
-    chosen = [one for one in kept if _has_keys(one) or not _needs_keys(selection)]
+    chosen = [one for one in kept if _has_keys(one) or not selection.needs_keys]
     if kept and not chosen:
         names = ", ".join(name_of(plan) for plan, _ in kept)
         raise ConfigurationError(
@@ -94,10 +95,6 @@ async def _look_whether_dropped(plan: Plan, store: ReadStore, error: DiptychErro
 
 def _has_keys(one: Kept) -> bool:
     return one[0].shape is not None
-
-
-def _needs_keys(selection: Selection) -> bool:
-    return bool(selection.keys) or selection.tenant is not None
 
 
 class _Meter:
@@ -175,7 +172,7 @@ class _Rows:
         """The keys that are meant, if they are known beforehand, and what folds them."""
         keys: frozenset[str] | None = None
         plan, store = self._plan, self._store
-        if selection.keys:
+        if selection.keys is not None:
             keys = frozenset(selection.keys)
         elif selection.tenant is not None:
             checkpoint = (await store.checkpoint(plan.name)).position

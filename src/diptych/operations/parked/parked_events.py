@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -34,15 +34,22 @@ class ParkedEvents:
 
     A projection is named by its name or its class's. Everything that writes takes the lease of the
     projection: its runner, in whichever process, stands aside meanwhile and goes on afterwards. Two
-    who retry the same at once do no harm.
+    who retry the same at once do no harm. `opened` opens the stores, where they are not yet.
     """
 
-    def __init__(self, hinge: Hinge, sources: Callable[[], Sequence[Source]]) -> None:
+    def __init__(
+        self,
+        hinge: Hinge,
+        sources: Callable[[], Sequence[Source]],
+        opened: Callable[[], Awaitable[None]],
+    ) -> None:
         self._hinge = hinge
         self._sources = sources
+        self._opened = opened
 
     async def groups(self, projection: str | None = None) -> list[Group]:
         """What waits, by projection and error; of one projection, if given. Raises StoreError."""
+        await self._opened()
         found: list[Group] = []
         for source in self._chosen(projection):
             name = source.plan.name
@@ -54,6 +61,7 @@ class ParkedEvents:
 
         Raises StoreError.
         """
+        await self._opened()
         source = self._named(projection)
         keys = None if key is None else [key]
         entries = await source.store.parked(source.plan.name, keys)
@@ -61,6 +69,7 @@ class ParkedEvents:
 
     async def skipped(self, projection: str | None = None) -> list[tuple[str, Parked]]:
         """What was skipped for good, by projection: with who did it, and the reason."""
+        await self._opened()
         return [
             (source.plan.name, one)
             for source in self._chosen(projection)
@@ -86,6 +95,7 @@ class ParkedEvents:
         Raises CheckpointMoved and LeaseLost when others were faster each time, StoreError; what was
         written before is as good as done, and retrying again goes on from there.
         """
+        await self._opened()
         done: list[Retried] = []
         for source in self._chosen(projection):
             lanes = await self._lanes(source, key, error)
@@ -117,6 +127,7 @@ class ParkedEvents:
                 f"skipping {key!r} at position {position} needs a reason: it is all that will be "
                 "known of why this event has no effect."
             )
+        await self._opened()
         source = self._named(projection)
         entry = await self._first(source, key, position)
         told = msgspec.structs.replace(

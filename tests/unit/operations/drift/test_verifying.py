@@ -103,6 +103,16 @@ async def test_given_keys_only_are_compared(bank):
     ]
 
 
+async def test_no_keys_are_no_rows(bank):
+    await fill(bank, 3)
+    assert (await bank.drift.verify(keys=())).rows == 0
+
+
+async def test_two_selections_at_once_are_refused(bank):
+    with pytest.raises(ConfigurationError, match="one of keys, sample and tenant"):
+        await bank.drift.verify(keys=("k1",), sample=3)
+
+
 async def test_a_sample_has_as_many_rows_as_asked_for_and_is_the_same_for_the_same_seed(bank):
     await fill(bank, 200)
     first = await bank.drift.verify(sample=50)

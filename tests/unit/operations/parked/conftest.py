@@ -8,9 +8,6 @@ import pytest
 from poison import BAD, PARTS, Histories
 
 from diptych import App
-from diptych.operations.parked.parked_events import ParkedEvents
-from diptych.queries.wait import Arrivals
-from diptych.sync.hinge import Hinge
 from diptych.sync.runner import Runner
 
 
@@ -19,18 +16,6 @@ def _nothing_is_bad() -> Iterator[None]:
     BAD.clear()
     yield
     BAD.clear()
-
-
-@pytest.fixture
-def parked_of() -> Callable[[App], ParkedEvents]:
-    """What is parked in an application."""
-
-    def of(app: App) -> ParkedEvents:
-        hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-        plans = app.parts.plans.values()
-        return ParkedEvents(hinge, lambda: [app.sources[plan.projection] for plan in plans])
-
-    return of
 
 
 @pytest.fixture
@@ -47,8 +32,7 @@ def fold(app: App) -> Callable[..., object]:
 
     async def catch_up(projection: type = Histories) -> None:
         source = app.sources[projection]
-        hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-        runner = Runner(hinge, source.store, [source.plan])
+        runner = Runner(app._hinge, source.store, [source.plan])
         await runner.catch_up()
         for member in runner.members:
             if member.error is not None:

@@ -1,0 +1,46 @@
+"""R10: a read with a token is never older, also where something is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diptych.testing.simulation.checkers.parked import Waiting
+from diptych.testing.simulation.history import Asked, History, Looked, Told
+
+__all__ = ["tokens_are_honoured"]
+
+
+def tokens_are_honoured(history: History) -> Iterator[str]:
+    """Whoever asked with a token and was answered was shown rows that stood at it, or later, and
+    that lacked nothing of what the token stands for.
+
+    >>> asked = Asked("p1", 1, "GetRow", position=7)
+    >>> looked = Looked("p1", 1, "rows", checkpoint=6, keys=("a",))
+    >>> list(tokens_are_honoured(History([asked, looked, Told("p1", 1, "told")])))
+    ['GetRow after position 7 was answered by p1 from rows at 6']
+    """
+    told = {one.ask: one.outcome for one in history.of(Told)}
+    asked: dict[int, Asked] = {}
+    waiting = Waiting()
+    for one in history.records:
+        waiting.follow(one)
+        if isinstance(one, Asked):
+            asked[one.ask] = one
+        if not isinstance(one, Looked) or told.get(one.ask) != "told":
+            continue
+        ask = asked[one.ask]
+        if not ask.position or ask.on_stale != "error":
+            continue
+        if one.checkpoint < ask.position:
+            yield (
+                f"{ask.query} after position {ask.position} was answered by {one.process} from "
+                f"{one.projection} at {one.checkpoint}"
+            )
+        for (lane, position), entry in waiting.of[one.projection].items():
+            of_token = ask.stream in ("", entry.stream)
+            concerned = lane.name in one.keys if one.keys and not lane.by_stream else of_token
+            if position <= ask.position and entry.because != "skipped" and concerned:
+                yield (
+                    f"{ask.query} after position {ask.position} was answered by {one.process} from "
+                    f"{one.projection}, which lacks position {position} of {lane.name!r}"
+                )

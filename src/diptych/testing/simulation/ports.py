@@ -1,0 +1,259 @@
+"""The log and the read store of a world, as one of its processes reaches them.
+
+Everything that has an effect is recorded at the moment of its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from diptych.errors import ConfigurationError
+from diptych.events.condition import EventFilter
+from diptych.events.delegating import DelegatingLog
+from diptych.events.log import (
+    Append,
+    Appended,
+    CommandRecord,
+    Participant,
+    Snapshot,
+    StoredEvent,
+)
+from diptych.queries.parked import Parked
+from diptych.queries.read_store import (
+    Change,
+    CheckpointInfo,
+    Filter,
+    Find,
+    Generation,
+    LeaseSwap,
+    Loaded,
+    Role,
+    Row,
+    TableSpec,
+)
+from diptych.testing.contract.faulty.shared import SharedStore
+from diptych.testing.simulation import history
+from diptych.testing.simulation.line import Line
+from diptych.testing.simulation.marks import ASK, ATTEMPT
+
+__all__ = ["SimulatedLog", "SimulatedStore"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SimulatedLog(DelegatingLog):
+    """The world's log at the end of a line. What joins it commits with appends from here only."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line.world.log)
+        self.participants: list[Participant] = []
+        self._line = line
+        self._call = line.call
+        self._world = line.world
+        self._name = line.process.full_name
+
+    @property
+    def volatile(self) -> bool:
+        """False: the world outlives its processes."""
+        return False
+
+    async def open(self) -> None:
+        """See EventLog."""
+        await self._call("open", self.inner.open)
+
+    async def close(self) -> None:
+        """The log stays open for the other processes."""
+
+    def join(self, participant: Participant) -> None:
+        """See EventLog."""
+        self.participants.append(participant)
+
+    async def append(self, append: Append) -> Appended:
+        """See EventLog."""
+        attempt = ATTEMPT.get()
+
+        async def effect() -> Appended:
+            self._world.appending.begin(self._name, attempt, append, self.participants)
+            return await self.inner.append(append)
+
+        return await self._call("append", effect, writes=True)
+
+    async def read(
+        self, after: int, limit: int, filters: tuple[EventFilter, ...] = ()
+    ) -> list[StoredEvent]:
+        """See EventLog."""
+        found = await self._call("read", lambda: self.inner.read(after, limit, filters))
+        if found and not filters:
+            self._world.add(history.Fetched(self._name, after, found[-1].position))
+        return found
+
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """See EventLog."""
+        return await self._call(
+            "read_stream", lambda: self.inner.read_stream(stream, after, limit)
+        )
+
+    async def head(self) -> int:
+        """See EventLog."""
+        return await self._call("head", self.inner.head)
+
+    async def wait(self, after: int) -> int:
+        """See EventLog."""
+        head = await self.inner.wait(after)
+        await self._line.process.goes_on()
+        return head
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        """See EventLog."""
+        return await self._call("snapshot", lambda: self.inner.snapshot(stream))
+
+    async def command(self, command_id: str) -> CommandRecord | None:
+        """See EventLog."""
+        return await self._call("command", lambda: self.inner.command(command_id))
+
+
+class SimulatedStore(SharedStore):
+    """The world's read store at the end of a line."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line.world.store)
+        self._call = line.call
+        self._world = line.world
+        self._name = line.process.full_name
+
+    async def open(self, tables: Sequence[TableSpec]) -> None:
+        """See ReadStore."""
+        await self._call("open", lambda: self.inner.open(tables))
+
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+        """See ReadStore."""
+        ask = ASK.get()
+
+        async def effect() -> Loaded:
+            loaded = await self.inner.load(projection, keys)
+            if ask:
+                at = loaded.checkpoint
+                self._world.add(history.Looked(self._name, ask, projection, at, tuple(keys)))
+            return loaded
+
+        return await self._call("load", effect)
+
+    async def find(self, projection: str, find: Find) -> list[Row]:
+        """See ReadStore."""
+        ask = ASK.get()
+
+        async def effect() -> list[Row]:
+            found = await self.inner.find(projection, find)
+            if ask:
+                at = (await self.inner.checkpoint(projection)).position
+                self._world.add(history.Looked(self._name, ask, projection, at))
+            return found
+
+        return await self._call("find", effect)
+
+    async def count(self, projection: str, filters: tuple[Filter, ...] = ()) -> int:
+        """See ReadStore."""
+        return await self._call("count", lambda: self.inner.count(projection, filters))
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """See ReadStore."""
+
+        async def effect() -> None:
+            holders = [await self.inner.checkpoint(one.projection) for one in changes]
+            await self.inner.apply(changes)
+            for change, holder in zip(changes, holders, strict=True):
+                self._world.add(_written(self._name, change, holder.lease.epoch))
+
+        await self._call("apply", effect, writes=True)
+
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
+        """See ReadStore."""
+        return await self._call("checkpoint", lambda: self.inner.checkpoint(projection))
+
+    async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
+        """See Standings."""
+        return await self._call("checkpoints", lambda: self.inner.checkpoints(projections))
+
+    async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
+        """See Standings."""
+
+        async def effect() -> list[bool]:
+            done = await self.inner.swap_leases(swaps)
+            for one, was_done in zip(swaps, done, strict=True):
+                before, after = one.before.epoch, one.after.epoch
+                self._world.add(
+                    history.Leased(
+                        self._name, one.projection, before, after, one.after.terms, was_done
+                    )
+                )
+            return done
+
+        return await self._call("swap_leases", effect, writes=True)
+
+    async def parked(
+        self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[Parked]:
+        """See Standings."""
+        return await self._call("parked", lambda: self.inner.parked(projection, keys, limit))
+
+    async def generations(self, projection: str) -> list[Generation]:
+        """See Standings."""
+        return await self._call("generations", lambda: self.inner.generations(projection))
+
+    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+        """See Standings."""
+
+        async def effect() -> bool:
+            done = await self.inner.switch(before, after)
+            if done:
+                first = next(iter(after)).partition("__")[0]
+                found = await self.inner.generations(first)
+                roles: dict[str, str] = {one.name: one.role for one in found}
+                stands = {one.name: one.position for one in found}
+                self._world.add(history.Switched(self._name, {**after}, roles, stands))
+            return done
+
+        return await self._call("switch", effect, writes=True)
+
+    async def drop(self, table: TableSpec) -> None:
+        """See Standings."""
+
+        async def effect() -> None:
+            try:
+                role = (await self.inner.checkpoint(table.name)).role
+            except ConfigurationError:
+                return
+            await self.inner.drop(table)
+            self._world.add(history.Dropped(self._name, table.name, role))
+
+        await self._call("drop", effect, writes=True)
+
+    async def reset(self, table: TableSpec) -> None:
+        """See ReadStore."""
+
+        async def effect() -> None:
+            await self.inner.reset(table)
+            self._world.add(history.Reset(self._name, table.name))
+
+        await self._call("reset", effect, writes=True)
+
+
+def _written(process: str, change: Change, holder: int) -> history.Written:
+    rows: dict[str, str | None] = {row.key: _encode(row.value).decode() for row in change.rows}
+    rows.update(dict.fromkeys(change.deleted))
+    return history.Written(
+        process,
+        change.projection,
+        change.after,
+        change.upto,
+        rows,
+        change.epoch,
+        holder,
+        tuple(change.parked),
+        tuple(change.unparked),
+    )
