@@ -14,7 +14,7 @@ from benchmarks.postgres import projection as postgres_projection
 from benchmarks.postgres import read_your_writes, wake_up
 from benchmarks.postgres import verify as postgres_verify
 from benchmarks.postgres.server import BenchServer
-from benchmarks.sqlite import append, commands, growth, projection, verify
+from benchmarks.sqlite import append, commands, growth, memory, projection, verify
 from services.problem import ServiceProblem
 
 ON_FILES: dict[str, Callable[[Scale, Path], Benchmark]] = {
@@ -25,6 +25,7 @@ ON_FILES: dict[str, Callable[[Scale, Path], Benchmark]] = {
     "sqlite.verify": verify.benchmark,
     "sqlite.commands": commands.benchmark,
     "sqlite.growth": growth.benchmark,
+    "sqlite.memory": memory.benchmark,
 }
 ON_POSTGRES: dict[str, Callable[[Scale, BenchServer], Benchmark]] = {
     "postgres.append": postgres_append.benchmark,

@@ -29,7 +29,7 @@ from typing import Any, Literal, NoReturn, cast, get_args
 
 from diptych.errors import ConfigurationError, StoreUnavailable
 
-__all__ = ["POINTS", "Harm", "Armed", "arm", "arm_all", "armed", "failpoint", "failpoint_here"]
+__all__ = ["POINTS", "Armed", "Harm", "arm", "arm_all", "armed", "failpoint", "failpoint_here"]
 
 POINTS = {
     "command.before_load": "a command has reached its handler",

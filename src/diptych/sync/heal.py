@@ -13,6 +13,7 @@ from diptych.queries.parked import Lane, Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 from diptych.sync.hinge import Hinge
+from diptych.sync.lease import held
 from diptych.sync.retry import Retried, Retry, waiting_of
 from diptych.sync.waiting_fold import read_waiting
 
@@ -26,9 +27,10 @@ async def heal(
 ) -> list[Retried]:
     """Retry the lanes whose first event this code can read now; what became of them.
 
-    `entries` is what is parked, `epoch` that of the lease that the caller holds. A lane whose first
-    event still cannot be read is left as it is, so this may be called again at any time. Raises as
-    Retry.run.
+    `entries` is what is parked, `epoch` that of the lease that the caller holds; None: it is taken
+    here, because another process may be opened at the same time, and heal the same. A lane whose
+    first event still cannot be read is left as it is, so this may be called again at any time.
+    Raises as Retry.run.
     """
     waiting = waiting_of(entries)
     strange = [first for first, *_ in waiting.values() if first.error.startswith(_NOT_KNOWN_YET)]
@@ -38,6 +40,17 @@ async def heal(
     lanes: list[Lane] = [one.entry.lane for one in found if one.error is None]
     if not lanes:
         return []
+    if epoch is None:
+        async with held(
+            store, plan.name, hinge.environment, "what it can read now is retried"
+        ) as own:
+            return await _retried(hinge, store, plan, own, lanes)
+    return await _retried(hinge, store, plan, epoch, lanes)
+
+
+async def _retried(
+    hinge: Hinge, store: ReadStore, plan: Plan, epoch: int, lanes: Sequence[Lane]
+) -> list[Retried]:
     retry = Retry(hinge.log, hinge.registry, store, plan, epoch=epoch)
     await retry.run(lanes)
     return list(retry.done.values())

@@ -156,7 +156,7 @@ class Retry:
             left = len(waiting[lane]) - found.folded - found.gone - found.moved
             said.append(msgspec.structs.replace(_added(self._blank(lane), found), left=left))
         change = fold.change(position)
-        if self._writes and (change.unparked or change.parked):
+        if change.unparked or change.parked:
             await self._apply(change)
         return said
 

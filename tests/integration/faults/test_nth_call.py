@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from banking import Deposit, GetBalance, Transfer, Withdraw
+from failpoint_checks import check_parked, check_rows
 from failpoint_workers import PARTS, UNBEARABLE, arrived
-from test_failpoints import check_parked, check_rows
 
 from diptych import App, Rejection
 from diptych.adapters.memory.event_log import MemoryEventLog

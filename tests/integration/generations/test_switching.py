@@ -127,8 +127,8 @@ async def test_f33_two_releases_serve_and_move_their_own_rows_side_by_side(url, 
 
 
 STEPS = [
-    *(f"lease.before_swap=exit:{nth}" for nth in (1, 2, 3, 4)),
-    *(f"lease.after_swap=exit:{nth}" for nth in (1, 2, 3, 4)),
+    *(f"lease.before_swap=kill:{nth}" for nth in (1, 2, 3, 4)),
+    *(f"lease.after_swap=kill:{nth}" for nth in (1, 2, 3, 4)),
 ]
 
 

@@ -70,6 +70,9 @@ class Upgrade:
     async def waiting(self) -> list[tuple[int, str]]:
         return [(one.position, one.error[:10]) for one in await self.store.parked("sights")]
 
+    async def attempts(self) -> list[int]:
+        return [one.attempts for one in await self.store.parked("sights")]
+
 
 @pytest.fixture
 async def upgrade() -> AsyncIterator[Upgrade]:
@@ -88,6 +91,7 @@ async def test_f40_a_release_that_does_not_know_a_type_parks_its_stream(upgrade)
     assert await upgrade.waiting() == [(2, "UnknownMes"), (3, "")]
     await upgrade.run(older())
     assert await upgrade.waiting() == [(2, "UnknownMes"), (3, "")], "it still does not know it"
+    assert await upgrade.attempts() == [1, 0], "and does not try"
 
 
 async def test_f40_the_release_that_knows_it_retries_it_in_order_by_itself(upgrade):

@@ -128,7 +128,9 @@ class Fetched(Record, frozen=True, gc=False):
 
 class Written(Record, frozen=True, gc=False):
     """A change was written. `rows` are JSON, None for one that was deleted; `holder` is the epoch
-    that the lease of the projection had."""
+    that the lease of the projection had. `inline`: it committed with an append, or moved an inline
+    projection that no append had moved; then the checkpoint alone is its fence.
+    """
 
     projection: str = ""
     after: int = 0
@@ -138,6 +140,7 @@ class Written(Record, frozen=True, gc=False):
     holder: int = 0
     parked: tuple[Parked, ...] = ()
     unparked: tuple[Parked, ...] = ()
+    inline: bool = False
 
 
 class Leased(Record, frozen=True, gc=False):

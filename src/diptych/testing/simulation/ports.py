@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from diptych.errors import ConfigurationError
+from diptych.errors import LeaseLost, StoreError
 from diptych.events.condition import EventFilter
 from diptych.events.delegating import DelegatingLog
 from diptych.events.log import (
@@ -28,6 +28,7 @@ from diptych.queries.read_store import (
     Filter,
     Find,
     Generation,
+    InlineRows,
     LeaseSwap,
     Loaded,
     Role,
@@ -94,9 +95,7 @@ class SimulatedLog(DelegatingLog):
         self, stream: str, after: int = 0, limit: int | None = None
     ) -> list[StoredEvent]:
         """See EventLog."""
-        return await self._call(
-            "read_stream", lambda: self.inner.read_stream(stream, after, limit)
-        )
+        return await self._call("read_stream", lambda: self.inner.read_stream(stream, after, limit))
 
     async def head(self) -> int:
         """See EventLog."""
@@ -118,23 +117,37 @@ class SimulatedLog(DelegatingLog):
 
 
 class SimulatedStore(SharedStore):
-    """The world's read store at the end of a line."""
+    """The world's read store at the end of a line.
+
+    What another process has dropped is gone here, too, though this one has opened it: as in an SQL
+    database, it stands nowhere then, and what wants its rows fails.
+    """
 
     def __init__(self, line: Line) -> None:
         super().__init__(line.world.store)
+        self._known: set[str] = set()
         self._call = line.call
         self._world = line.world
         self._name = line.process.full_name
 
     async def open(self, tables: Sequence[TableSpec]) -> None:
         """See ReadStore."""
-        await self._call("open", lambda: self.inner.open(tables))
+
+        async def effect() -> None:
+            new = [one.name for one in tables if one.name not in await self._all(one.name)]
+            await self.inner.open(tables)
+            for name in new:
+                await self._roles_are({name: (await self.inner.checkpoint(name)).role})
+
+        await self._call("open", effect, writes=True)
+        self._known.update(one.name for one in tables)
 
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """See ReadStore."""
         ask = ASK.get()
 
         async def effect() -> Loaded:
+            await self._must_be_there(projection)
             loaded = await self.inner.load(projection, keys)
             if ask:
                 at = loaded.checkpoint
@@ -148,6 +161,7 @@ class SimulatedStore(SharedStore):
         ask = ASK.get()
 
         async def effect() -> list[Row]:
+            await self._must_be_there(projection)
             found = await self.inner.find(projection, find)
             if ask:
                 at = (await self.inner.checkpoint(projection)).position
@@ -164,26 +178,47 @@ class SimulatedStore(SharedStore):
         """See ReadStore."""
 
         async def effect() -> None:
+            for one in changes:
+                if one.epoch is not None and not await self._is_there(one.projection):
+                    raise LeaseLost(f"{one.projection} was dropped.", projection=one.projection)
+                await self._must_be_there(one.projection)
             holders = [await self.inner.checkpoint(one.projection) for one in changes]
             await self.inner.apply(changes)
             for change, holder in zip(changes, holders, strict=True):
-                self._world.add(_written(self._name, change, holder.lease.epoch))
+                moves = change.epoch is None and change.after < change.upto
+                inline = moves and change.projection in self._world.inline
+                self._world.add(_written(self._name, change, holder.lease.epoch, inline=inline))
 
         await self._call("apply", effect, writes=True)
 
+    def within(self, handle: Any) -> InlineRows:
+        """See Capability.INLINE."""
+        return _InlineRows(super().within(handle), self._world.appending.written, self._name)
+
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """See ReadStore."""
-        return await self._call("checkpoint", lambda: self.inner.checkpoint(projection))
+        return (await self.checkpoints([projection]))[projection]
 
     async def checkpoints(self, projections: Sequence[str]) -> dict[str, CheckpointInfo]:
         """See Standings."""
-        return await self._call("checkpoints", lambda: self.inner.checkpoints(projections))
+
+        async def effect() -> dict[str, CheckpointInfo]:
+            return {
+                name: await self.inner.checkpoint(name)
+                if await self._is_there(name)
+                else CheckpointInfo(0, "")
+                for name in projections
+            }
+
+        return await self._call("checkpoints", effect)
 
     async def swap_leases(self, swaps: Sequence[LeaseSwap]) -> list[bool]:
         """See Standings."""
 
         async def effect() -> list[bool]:
-            done = await self.inner.swap_leases(swaps)
+            there = [one for one in swaps if await self._is_there(one.projection)]
+            swapped = iter(await self.inner.swap_leases(there))
+            done = [one in there and next(swapped) for one in swaps]
             for one, was_done in zip(swaps, done, strict=True):
                 before, after = one.before.epoch, one.after.epoch
                 self._world.add(
@@ -199,7 +234,12 @@ class SimulatedStore(SharedStore):
         self, projection: str, keys: Sequence[str] | None = None, limit: int | None = None
     ) -> list[Parked]:
         """See Standings."""
-        return await self._call("parked", lambda: self.inner.parked(projection, keys, limit))
+
+        async def effect() -> list[Parked]:
+            there = await self._is_there(projection)
+            return await self.inner.parked(projection, keys, limit) if there else []
+
+        return await self._call("parked", effect)
 
     async def generations(self, projection: str) -> list[Generation]:
         """See Standings."""
@@ -211,11 +251,7 @@ class SimulatedStore(SharedStore):
         async def effect() -> bool:
             done = await self.inner.switch(before, after)
             if done:
-                first = next(iter(after)).partition("__")[0]
-                found = await self.inner.generations(first)
-                roles: dict[str, str] = {one.name: one.role for one in found}
-                stands = {one.name: one.position for one in found}
-                self._world.add(history.Switched(self._name, {**after}, roles, stands))
+                await self._roles_are(after)
             return done
 
         return await self._call("switch", effect, writes=True)
@@ -224,10 +260,9 @@ class SimulatedStore(SharedStore):
         """See Standings."""
 
         async def effect() -> None:
-            try:
-                role = (await self.inner.checkpoint(table.name)).role
-            except ConfigurationError:
+            if not await self._is_there(table.name):
                 return
+            role = (await self.inner.checkpoint(table.name)).role
             await self.inner.drop(table)
             self._world.add(history.Dropped(self._name, table.name, role))
 
@@ -237,13 +272,51 @@ class SimulatedStore(SharedStore):
         """See ReadStore."""
 
         async def effect() -> None:
+            await self._must_be_there(table.name)
             await self.inner.reset(table)
             self._world.add(history.Reset(self._name, table.name))
 
         await self._call("reset", effect, writes=True)
 
+    async def _is_there(self, projection: str) -> bool:
+        return projection not in self._known or projection in await self._all(projection)
 
-def _written(process: str, change: Change, holder: int) -> history.Written:
+    async def _all(self, projection: str) -> set[str]:
+        first = projection.partition("__")[0]
+        return {one.name for one in await self.inner.generations(first)}
+
+    async def _must_be_there(self, projection: str) -> None:
+        if not await self._is_there(projection):
+            raise StoreError(f"no such table: {projection}. Nothing was written.")
+
+    async def _roles_are(self, after: Mapping[str, Role]) -> None:
+        first = next(iter(after)).partition("__")[0]
+        found = await self.inner.generations(first)
+        roles: dict[str, str] = {one.name: one.role for one in found}
+        stands = {one.name: one.position for one in found}
+        self._world.add(history.Switched(self._name, {**after}, roles, stands))
+
+
+class _InlineRows:
+    """The store within the transaction of an append, which may still fail."""
+
+    def __init__(self, inner: InlineRows, written: list[history.Written], process: str) -> None:
+        self._inner = inner
+        self._written = written
+        self._process = process
+
+    async def checkpoint(self, projection: str) -> CheckpointInfo:
+        return await self._inner.checkpoint(projection)
+
+    async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
+        return await self._inner.load(projection, keys)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        await self._inner.apply(changes)
+        self._written += [_written(self._process, one, 0, inline=True) for one in changes]
+
+
+def _written(process: str, change: Change, holder: int, *, inline: bool) -> history.Written:
     rows: dict[str, str | None] = {row.key: _encode(row.value).decode() for row in change.rows}
     rows.update(dict.fromkeys(change.deleted))
     return history.Written(
@@ -256,4 +329,5 @@ def _written(process: str, change: Change, holder: int) -> history.Written:
         holder,
         tuple(change.parked),
         tuple(change.unparked),
+        inline,
     )

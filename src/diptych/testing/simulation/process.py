@@ -37,6 +37,7 @@ class Process:
         self.release = of_release
         self.dead = False
         self.ready = False
+        self.closes = False
         self.shift_us = 0
         self.calls = 0
         self.app: App

@@ -96,10 +96,14 @@ class Marked(Event, tags=("tally_id",)):
 
 
 class Shown(ReadModel, key="tally_id", indexes=("total",)):
-    """All events of a tally, in order."""
+    """All events of a tally, in order, and those of others that it is the target of.
+
+    These are sorted: between streams there is no order that a retry of a whole stream could keep.
+    """
 
     tally_id: str
     numbers: list[int] = []
+    carried: list[int] = []
     total: int = 0
 
 
@@ -175,7 +179,10 @@ class _First:
 
         @keyed_by(lambda event: _rows_of(event))
         def carried(self, row: Shown, event: Carried) -> None:
-            row.numbers.append(event.number)
+            if row.tally_id == event.tally_id:
+                row.numbers.append(event.number)
+            else:
+                row.carried = sorted([*row.carried, event.number])
 
     class Counting(Projection[Counted]):
         def added(self, row: Counted, event: Added) -> None:

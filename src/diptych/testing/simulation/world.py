@@ -15,7 +15,7 @@ from diptych.environment import Environment
 from diptych.errors import DiptychError
 from diptych.events.log import Append, LogTransaction, Participant
 from diptych.testing.simulation.faults import CALM, Faults
-from diptych.testing.simulation.history import Appended, History, Noticed, Record
+from diptych.testing.simulation.history import Appended, History, Noticed, Record, Written
 from diptych.testing.simulation.line import Line
 from diptych.testing.simulation.ports import SimulatedLog, SimulatedStore
 from diptych.testing.simulation.process import Process, ProcessEnvironment
@@ -94,7 +94,7 @@ class World:
 
     async def close(self, process: Process, within_s: float) -> bool:
         """Close a process as it should be; one that does not come to its end is killed."""
-        process.ready = False
+        process.ready, process.closes = False, True
         self.say(process.full_name, "closes")
         closing = process.run(process.app.close(), "closing")
         await asyncio.wait([closing], timeout=within_s)
@@ -161,6 +161,7 @@ class _Appending:
     """What commits with an append: the participants of the process it comes from, and a record."""
 
     def __init__(self, world: World) -> None:
+        self.written: list[Written] = []
         self._world = world
         self._participants: Sequence[Participant] = ()
         self._process = ""
@@ -173,11 +174,14 @@ class _Appending:
         """The next append is this one."""
         self._process, self._attempt = process, attempt
         self._append, self._participants = append, participants
+        self.written.clear()
 
     async def join(self, transaction: LogTransaction, head: int) -> None:
         """See Participant."""
         for one in self._participants:
             await one.join(transaction, head)
+        for change in self.written:
+            self._world.add(change)
         append = self._append
         events = sum(len(one.events) for one in append.streams)
         if events:
@@ -212,5 +216,3 @@ def _begin(
 def _facts(record: Record) -> str:
     facts = {name: getattr(record, name) for name in record.__struct_fields__[1:]}
     return " ".join(f"{name}={value!r}" for name, value in facts.items() if value or value == 0)
-
-

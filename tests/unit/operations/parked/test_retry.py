@@ -246,6 +246,28 @@ async def test_a_retry_that_the_store_interrupts_has_changed_nothing_and_may_be_
     assert await numbers_of(app, "a") == [2, 3]
 
 
+async def test_who_was_overtaken_by_another_operator_writes_nothing_of_what_it_had_folded(
+    app, fold
+):
+    BAD.add(2)
+    await note(app, ("a", 1), ("a", 2), ("a", 3))
+    await fold()
+    BAD.clear()
+    store = app.sources[Histories].store
+    own = store.load
+
+    async def load(*arguments: Any) -> Any:
+        loaded = await own(*arguments)
+        store.load = own
+        await app.parked.skip("histories", "a", 2, reason="twice", actor="ann")
+        return loaded
+
+    store.load = load
+    await app.parked.retry()
+    assert await numbers_of(app, "a") == [1, 3]
+    assert await lanes_of(app) == {"a": [(2, "skipped")]}
+
+
 def test_retries_beside_runners_and_writers_end_where_a_plain_fold_would():
     async def main(environment: Environment) -> None:
         BAD.clear()

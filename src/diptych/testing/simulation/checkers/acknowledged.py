@@ -12,7 +12,9 @@ __all__ = ["acknowledged_is_there"]
 def acknowledged_is_there(history: History) -> Iterator[str]:
     """Every command that was answered has its last event at the position of its token.
 
-    >>> lost = History([Answered("p1", 1, "c-1", "done", position=1, stream="a", version=1)])
+    >>> lost = History(
+    ...     [Answered("p1", 1, "c-1", "done", position=1, stream="a", version=1)]
+    ... )
     >>> list(acknowledged_is_there(lost))
     ['c-1 was acknowledged at position 1, and the log ends at 0']
     """

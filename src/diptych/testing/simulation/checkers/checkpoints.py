@@ -22,14 +22,13 @@ def checkpoints_pass_nothing(history: History) -> Iterator[str]:
 
     >>> unread = Written("p1", "rows", after=0, upto=5)
     >>> list(checkpoints_pass_nothing(History([Fetched("p1", 0, 3), unread])))
-    ['rows was moved to 5 by p1, which had read no further than 3']
+    ['rows was moved to 5 by p1, which had not read 4']
     """
-    read: dict[str, int] = defaultdict(int)
+    read: dict[str, set[int]] = defaultdict(set)
     stands: dict[str, int] = defaultdict(int)
     for one in history.records:
         if isinstance(one, Fetched):
-            if one.after <= read[one.process]:
-                read[one.process] = max(read[one.process], one.upto)
+            read[one.process].update(range(one.after + 1, one.upto + 1))
         elif isinstance(one, Reset | Dropped):
             stands[one.projection] = 0
         elif isinstance(one, Written):
@@ -38,10 +37,11 @@ def checkpoints_pass_nothing(history: History) -> Iterator[str]:
                     f"{one.projection} stood at {stands[one.projection]}, and {one.process} went "
                     f"on from {one.after}"
                 )
-            if one.upto > max(read[one.process], one.after):
+            unread = set(range(one.after + 1, one.upto + 1)) - read[one.process]
+            if unread and not one.inline:
                 yield (
-                    f"{one.projection} was moved to {one.upto} by {one.process}, which had read "
-                    f"no further than {read[one.process]}"
+                    f"{one.projection} was moved to {one.upto} by {one.process}, which had not "
+                    f"read {min(unread)}"
                 )
             stands[one.projection] = one.upto
 
@@ -49,7 +49,11 @@ def checkpoints_pass_nothing(history: History) -> Iterator[str]:
 def inline_is_never_behind(history: History) -> Iterator[str]:
     """With every append, the inline projections have come to its last event.
 
-    >>> list(inline_is_never_behind(History([Appended("p1", first=1, events=2, inline={"c": 1})])))
+    >>> list(
+    ...     inline_is_never_behind(
+    ...         History([Appended("p1", first=1, events=2, inline={"c": 1})])
+    ...     )
+    ... )
     ['c stood at 1 when position 2 was durable']
     """
     for one in history.of(Appended):

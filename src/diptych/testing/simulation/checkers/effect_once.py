@@ -44,7 +44,9 @@ def effect_once(history: History) -> Iterator[str]:
 def same_answer(history: History) -> Iterator[str]:
     """Whoever asks again with a command id gets the first answer.
 
-    >>> answers = [Answered("p1", n, "c-1", "done", text=text) for n, text in enumerate("ab")]
+    >>> answers = [
+    ...     Answered("p1", n, "c-1", "done", text=text) for n, text in enumerate("ab")
+    ... ]
     >>> list(same_answer(History(answers)))
     ["c-1 was answered 'a', and later 'b'"]
     """

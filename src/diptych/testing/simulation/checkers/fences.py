@@ -13,7 +13,10 @@ __all__ = ["fences_hold", "leases_are_taken_in_turn"]
 def fences_hold(history: History) -> Iterator[str]:
     """Every change carries an epoch: that of the lease, and never an older one than before.
 
-    >>> new, old = Written("p2", "rows", epoch=3, holder=3), Written("p1", "rows", epoch=2, holder=3)
+    >>> new, old = (
+    ...     Written("p2", "rows", epoch=3, holder=3),
+    ...     Written("p1", "rows", epoch=2, holder=3),
+    ... )
     >>> for said in fences_hold(History([new, old])):
     ...     print(said)
     rows was changed by p1 under epoch 2, when the lease was at 3
@@ -23,7 +26,7 @@ def fences_hold(history: History) -> Iterator[str]:
     for one in history.records:
         if isinstance(one, Dropped):
             newest.pop(one.projection, None)
-        if not isinstance(one, Written):
+        if not isinstance(one, Written) or one.inline:
             continue
         if one.epoch is None:
             yield f"{one.projection} was changed by {one.process} without an epoch"

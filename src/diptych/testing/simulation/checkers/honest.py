@@ -15,7 +15,11 @@ def errors_are_honest(history: History) -> Iterator[str]:
     """An attempt that had an effect was answered, or told that its outcome is unknown.
 
     >>> wrote = Appended("p1", 1, "c-1", first=1, events=1)
-    >>> list(errors_are_honest(History([wrote, Answered("p1", 1, "c-1", "store_unavailable")])))
+    >>> list(
+    ...     errors_are_honest(
+    ...         History([wrote, Answered("p1", 1, "c-1", "store_unavailable")])
+    ...     )
+    ... )
     ['c-1 was written at position 1, and its caller was told store_unavailable']
     """
     told = {one.attempt: one.outcome for one in history.of(Answered)}

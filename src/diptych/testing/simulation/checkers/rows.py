@@ -68,15 +68,21 @@ class _Rows:
 
     def follow(self, one: Written) -> Iterator[str]:
         """What is wrong with a change, after which this is where it has come to."""
-        positions = set(range(one.after + 1, one.upto + 1)) | {p.position for p in one.unparked}
+        effects = {
+            (position, key)
+            for position in range(one.after + 1, one.upto + 1)
+            for key in self._keys(position)
+        }
+        for entry in one.unparked:
+            keys = self._keys(entry.position) if entry.by_stream else [entry.key]
+            effects |= {(entry.position, key) for key in keys}
         for entry in one.unparked:
             self._waiting.pop((entry.lane, entry.position), None)
         for entry in one.parked:
             self._waiting[entry.lane, entry.position] = entry
         fresh: set[str] = set()
-        for position in sorted(positions):
-            for key in self._keys(position):
-                yield from self._take_effect(key, position, one, fresh)
+        for position, key in sorted(effects):
+            yield from self._take_effect(key, position, one, fresh)
         for key in sorted({*fresh, *one.rows}):
             must = self._rows.get(key)
             if key not in one.rows:
@@ -88,9 +94,7 @@ class _Rows:
                 if written is not None:
                     self._rows[key] = written.encode()
 
-    def _take_effect(
-        self, key: str, position: int, one: Written, fresh: set[str]
-    ) -> Iterator[str]:
+    def _take_effect(self, key: str, position: int, one: Written, fresh: set[str]) -> Iterator[str]:
         envelope = self._events[position - 1]
         stream = Lane(envelope.stream, by_stream=True)
         if (Lane(key), position) in self._waiting or (stream, position) in self._waiting:

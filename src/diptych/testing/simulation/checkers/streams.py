@@ -14,7 +14,11 @@ def streams_are_gap_free(history: History) -> Iterator[str]:
     """Positions are dense from 1, versions dense from 1 in each stream, both in one order.
 
     >>> from diptych.messages.envelope import StoredEvent
-    >>> list(streams_are_gap_free(History((), [StoredEvent(1, "a", 2, "T", 1, b"", b"", 0)])))
+    >>> list(
+    ...     streams_are_gap_free(
+    ...         History((), [StoredEvent(1, "a", 2, "T", 1, b"", b"", 0)])
+    ...     )
+    ... )
     ['a has version 2 at position 1, where version 1 belongs']
     """
     versions: Counter[str] = Counter()

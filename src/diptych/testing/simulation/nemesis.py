@@ -1,0 +1,81 @@
+"""Who makes things go wrong: kills, stops, restarts, sets clocks, releases new code."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diptych.testing.simulation.world import World
+
+__all__ = ["Nemesis"]
+
+_CLOSE_WITHIN_S = 3.0
+_BACK_WITHIN_S = 1.5
+
+
+class Nemesis:
+    """Acts on the processes of a world as its faults say, until it is cancelled."""
+
+    def __init__(self, world: World, newest: int) -> None:
+        self._world = world
+        self._newest = newest
+
+    async def rage(self) -> None:
+        """Let everything happen."""
+        faults = self._world.faults
+        async with asyncio.TaskGroup() as group:
+            for name, every_s in (
+                ("crash", faults.crash_every_s),
+                ("restart", faults.restart_every_s),
+                ("pause", faults.pause_every_s),
+                ("clock", faults.clock_every_s),
+            ):
+                if every_s:
+                    group.create_task(self._every(every_s, name), name=name)
+
+    async def _every(self, every_s: float, what: str) -> None:
+        chance = self._world.chance
+        while True:
+            await asyncio.sleep(chance.random() * 2 * every_s)
+            await getattr(self, f"_{what}")()
+
+    async def _crash(self) -> None:
+        world = self._world
+        process = world.chance.choice(list(world.processes.values()))
+        if process.dead:
+            return
+        world.kill(process)
+        await asyncio.sleep(world.chance.random() * _BACK_WITHIN_S)
+        world.start(process.name, self._release(process.release))
+
+    async def _restart(self) -> None:
+        world = self._world
+        ready = world.ready()
+        if not ready:
+            return
+        process = world.chance.choice(ready)
+        await world.close(process, _CLOSE_WITHIN_S)
+        if world.processes[process.name] is process:
+            world.start(process.name, self._release(process.release))
+
+    async def _pause(self) -> None:
+        world = self._world
+        process = world.chance.choice(list(world.processes.values()))
+        world.say(process.full_name, "stops")
+        process.stop()
+        await asyncio.sleep(world.chance.random() * world.faults.pause_s)
+        world.say(process.full_name, "goes on")
+        process.go_on()
+
+    async def _clock(self) -> None:
+        world = self._world
+        process = world.chance.choice(list(world.processes.values()))
+        process.shift_us = world.chance.choice((-7_200_000_000, -1_000_000, 0, 7_200_000_000))
+
+    def _release(self, before: int) -> int:
+        """The release a process comes back with: as before, or newer; sometimes rolled back."""
+        chance = self._world.chance
+        if chance.random() < 0.15:  # noqa: PLR2004  seldom
+            return max(1, before - 1)
+        return min(self._newest, before + chance.randrange(2))

@@ -1,0 +1,42 @@
+"""`python -m tests.mutation`: see the folder's docstring. The exit code is 1 when one is missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.mutation.bugs import BUGS
+from tests.mutation.page import PAGE, page
+from tests.mutation.running import Verdict, run_with, run_without
+
+
+def main() -> int:
+    """Run what was asked for, one after the other, and print how each went."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation")
+    parser.add_argument("names", nargs="*", choices=[[], *BUGS], help="bugs; none: all")
+    parser.add_argument("--fast", action="store_true", help="only those that `make test` runs")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.name} and nothing else")
+    options = parser.parse_args()
+    if options.page:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    chosen = [BUGS[name] for name in options.names or BUGS]
+    chosen = [bug for bug in chosen if bug.fast or not options.fast]
+    print(f"{'bug':40} {'peer':44} {'s':>5}  caught by", flush=True)
+    verdicts = [tell(run_with(bug)) for bug in chosen]
+    caught = sum(bool(verdict.caught_by) for verdict in verdicts)
+    print(f"\nkill rate: {caught} of {len(verdicts)} ({100 * caught / len(verdicts):.0f} %)")
+    failed = run_without(chosen)
+    print(failed or "without a bug all of these tests pass")
+    return 1 if failed or caught < len(verdicts) else 0
+
+
+def tell(verdict: Verdict) -> Verdict:
+    """Print one line as soon as it is known."""
+    bug, caught_by, why, seconds = verdict
+    by = caught_by[0] if caught_by else f"NOT CAUGHT: {why}"
+    print(f"{bug.name:40} {bug.peers:44} {seconds:5.1f}  {by}", flush=True)
+    return verdict
+
+
+sys.exit(main())

@@ -1,0 +1,34 @@
+"""The sample of the real orders, while processes and the server are killed until it is done.
+
+All 240,007 lines: `python -m tests.nemesis replay --full --store sqlite` (or `postgres`).
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from diptych_examples.shop.demo import DATA
+from tests.nemesis.replaying import Replaying
+
+SAMPLE = DATA / "sample.csv.gz"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_the_real_orders_are_played_once_whatever_is_killed_meanwhile(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest
+):
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  pytest shows it when it fails
+    url, restart = f"sqlite:///{tmp_path}/shop.db", None
+    if store == "postgres":
+        server = request.getfixturevalue("private_postgres")()
+        url, restart = f"{server.url}?timeout_s=10", server.restart_immediately
+    done = Replaying(tmp_path, url, SAMPLE, seed, every_s=0.3, restart=restart).run()
+    print(f"{dict(done.deeds)} in {done.seconds:.1f} s")  # noqa: T201  likewise
+    assert done.differences == []
+    assert done.report.verified
+    assert done.deeds, "nothing was killed"
