@@ -6,8 +6,8 @@ To add one: name it in POINTS, and where it is reached write
     if armed:
         await failpoint("runner.before_apply", projections=[...])
 
-(`failpoint_here` in code that does not await). tests/integration/faults/test_failpoints.py fails
-until it has a row there which arms it in a real process and sees it reached.
+(`failpoint_here` in code that does not await). tests/integration/faults/test_failpoints.py then
+kills a process there, and fails until the story in failpoint_workers.py reaches it.
 
 Unarmed, a point costs the look at an empty dict. Points are armed by tests (`arm`), and for other
 processes by the environment variable DIPTYCH_FAILPOINTS, which is read once, on import:

@@ -16,14 +16,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *BUGS], help="bugs; none: all")
     parser.add_argument("--fast", action="store_true", help="only those that `make test` runs")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.name} and nothing else")
+    parser.add_argument("--explain", action="store_true", help="say how each test failed")
     options = parser.parse_args()
     if options.page:
         PAGE.write_text(page(), encoding="utf-8")
         return 0
     chosen = [BUGS[name] for name in options.names or BUGS]
     chosen = [bug for bug in chosen if bug.fast or not options.fast]
-    print(f"{'bug':40} {'peer':44} {'s':>5}  caught by", flush=True)
-    verdicts = [tell(run_with(bug)) for bug in chosen]
+    print(f"{'bug':48} {'peer':48} {'s':>5}  caught by", flush=True)
+    verdicts = [tell(run_with(bug), explain=options.explain) for bug in chosen]
     caught = sum(bool(verdict.caught_by) for verdict in verdicts)
     print(f"\nkill rate: {caught} of {len(verdicts)} ({100 * caught / len(verdicts):.0f} %)")
     failed = run_without(chosen)
@@ -31,11 +32,13 @@ def main() -> int:
     return 1 if failed or caught < len(verdicts) else 0
 
 
-def tell(verdict: Verdict) -> Verdict:
+def tell(verdict: Verdict, *, explain: bool) -> Verdict:
     """Print one line as soon as it is known."""
-    bug, caught_by, why, seconds = verdict
+    bug, caught_by, why, seconds, said = verdict
     by = caught_by[0] if caught_by else f"NOT CAUGHT: {why}"
-    print(f"{bug.name:40} {bug.peers:44} {seconds:5.1f}  {by}", flush=True)
+    print(f"{bug.name:48} {bug.peers:48} {seconds:5.1f}  {by}", flush=True)
+    if explain and said:
+        print(f"    {said}", flush=True)
     return verdict
 
 

@@ -27,6 +27,7 @@ class Verdict(NamedTuple):
     caught_by: list[str]
     why: str
     seconds: float
+    said: str = ""
 
 
 def run_with(bug: Bug) -> Verdict:
@@ -36,7 +37,8 @@ def run_with(bug: Bug) -> Verdict:
     caught = [one["test"] for one in failures if one["says"]]
     seconds = time.monotonic() - began
     if code == 1 and caught:
-        return Verdict(bug, caught, "", seconds)
+        said = next(one["error"] for one in failures if one["says"])
+        return Verdict(bug, caught, "", seconds, said)
     crashed = "; ".join(f"{one['test']}: {one['error']}" for one in failures)
     why = {0: "every test passes", 1: f"no promise was said to be broken: {crashed}"}
     return Verdict(bug, [], why.get(code, f"pytest ended with {code}:\n{text[-2000:]}"), seconds)

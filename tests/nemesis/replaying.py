@@ -100,7 +100,7 @@ class Replaying:
             for one in [self._demo, *self._runners]:
                 if one is not None:
                     one.kill()
-                    one.communicate()
+                    one.wait()
         report = msgspec.json.decode(self._report.read_bytes(), type=Report)
         seconds = time.monotonic() - began
         undisturbed = asyncio.run(run_demo("memory://", self._source, IN_FLIGHT))

@@ -3,7 +3,7 @@
 Reading order: `command_line` (the root, and what becomes of errors), `exit_codes`, `find_app`
 (`--app module:attribute`), `running` (Ctrl-C and SIGTERM), `output` (a line of JSON), `tables` and
 `progress` (for people); then one file per command: `demo`, `dispatch`, `ask`, `events`,
-`projections`, `check`, `verify`, `trail`.
+`projections`, `parked`, `check`, `verify`, `trail`.
 
 Exit codes: 0 ok, 1 error, 2 rejected, 3 usage or configuration, 4 conflict, 5 stale read, 6 store
 unavailable or outcome unknown, 130 interrupted. See `exit_codes`.

@@ -2,7 +2,8 @@
 
 Reading order: `subscription` (events from a position on, decoded once for all who want them),
 `runner` (asynchronous projections of one store, each a `member`), `step` (a batch: read, folded,
-written, and parked where it fails: `parking`, `apart`), `lease` and its `terms` (which process
+written, and parked where it fails: `parking`, `apart`), `retry` and `heal` (what is parked, folded
+after all: `waiting_fold`), `lease` and its `terms` (which process
 moves what), `inline` (projections inside the append's transaction), `rebuild` and `generations`
 (rows made anew beside those that are read), `unseen` (what a projection has not seen yet, folded on
 the spot), `freshness` and `settling` (waiting for a projection, wherever it runs), `panels` (all of

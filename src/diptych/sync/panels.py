@@ -190,10 +190,12 @@ class Panels:
             await self._hinge.environment.sleep(LOOK_FOR_SWITCHES_S)
             for store, sources in self._by_store(self.sources):
                 folded = [one for one in sources if one.first.table.view is None]
+                # Which are read now: others may be, once the store has answered.
+                read = {source: source.plan.name for source in folded}
                 try:
-                    found = await store.checkpoints([one.plan.name for one in folded])
-                    for source in folded:
-                        info = found[source.plan.name]
+                    found = await store.checkpoints(list(read.values()))
+                    for source, name in read.items():
+                        info = found[name]
                         # One that was dropped has forgotten everything.
                         if (
                             info.role != "served"

@@ -231,6 +231,8 @@ class Rebuild:
         leases = Leases(
             self._store, [name], self._hinge.environment, shares=False, why=f"dropping {name}"
         )
+        if name not in [one.name for one in await self._store.generations(self._plan.name)]:
+            return  # somebody else has; opening it would make it anew
         await self._store.open([table])
         await leases.seize()  # whoever moved it, or wants to switch to it, changes nothing any more
         if (await self._store.checkpoint(name)).role == "served":

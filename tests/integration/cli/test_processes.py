@@ -148,11 +148,14 @@ def test_a_file_of_commands_that_is_interrupted(start, stop: signal.Signals):
 
 
 def test_a_projection_that_fails_is_named_and_has_its_exit_code(diptych, deposits, folder):
-    deposits(2)
+    deposits(60)
     (folder / "badapp.py").write_text(
+        "import itertools\n"
         "from banking import *\n"
-        "from diptych import App, Projection\n"
-        "class Bad(Projection[Balance]):\n"
+        "from diptych import App, Projection, keyed_by\n"
+        "keys = map(str, itertools.count())\n"
+        "class Bad(Projection[Balance]):\n"  # each event for a key of its own
+        "    @keyed_by(lambda event: next(keys))\n"
         "    def deposited(self, row: Balance, event: Deposited) -> None:\n"
         "        raise ValueError('kaputt')\n"
         "app = App('bank', [Account, Bad], write='sqlite:///bank.db', read='memory://')\n"

@@ -103,6 +103,7 @@ async def read(url: str, accounts: str) -> None:
             seen[account] = balance
             generations.add(app.sources[Balances].plan.name)
             reads += 1
+            await asyncio.sleep(0.001)  # a small read of SQLite awaits nothing
         say(f"read {reads} times from {len(generations)} generations")
 
 

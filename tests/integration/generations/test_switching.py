@@ -26,12 +26,22 @@ async def load(app: App, put_in: Counter[str], stop: asyncio.Event, per_s: float
     began, done = time.monotonic(), 0
     while not stop.is_set():
         due = int((time.monotonic() - began) * per_s) - done
-        for _ in range(min(due, 50)):
-            account = ACCOUNTS[done % len(ACCOUNTS)]
-            await app.dispatch(Deposit(account, 1))
-            put_in[account] += 1
-            done += 1
+        await asyncio.gather(*(deposit(app, put_in, done + nth) for nth in range(min(due, 50))))
+        done += min(due, 50)
         await asyncio.sleep(0.002)
+
+
+async def deposit(app: App, put_in: Counter[str], nth: int) -> None:
+    account = ACCOUNTS[nth % len(ACCOUNTS)]
+    await app.dispatch(Deposit(account, 1))
+    put_in[account] += 1
+
+
+async def some_more(put_in: Counter[str], tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for so many events that other processes have had time to notice a switch, or nearly."""
+    wanted = put_in.total() + 300
+    while put_in.total() < wanted and not [task for task in tasks if task.done()]:
+        await asyncio.sleep(0.005)
 
 
 async def read(app: App, put_in: Counter[str], stop: asyncio.Event, reads: list[int]) -> None:
@@ -48,6 +58,7 @@ async def read(app: App, put_in: Counter[str], stop: asyncio.Event, reads: list[
         assert balance >= least or not asks_for_it, f"{balance} is older than its token: {least}"
         seen[account] = balance
         reads.append(1)
+        await asyncio.sleep(0.001)  # a small read of SQLite awaits nothing
 
 
 @pytest.mark.timeout(300)
@@ -68,11 +79,12 @@ async def test_f33_no_session_sees_time_go_back_while_rows_are_switched(url, sta
             await generations.switch()
             roles = {one.role: one.position for one in await generations.list()}
             assert roles["served"] >= roles["kept"], "the new rows are behind the old ones"
+            await some_more(put_in, tasks)
             await generations.switch_back()
+            await some_more(put_in, tasks)
             assert not [task for task in tasks if task.done()]
         took = time.monotonic() - began
         await generations.switch()
-        await asyncio.sleep(0)
         stop.set()
         await asyncio.gather(*tasks)
         said, _ = await asyncio.to_thread(other.communicate, "\n", 60)

@@ -197,6 +197,42 @@ async def test_a_transaction_id_taken_early_turns_nothing_round(
     assert len(runs) == 35
 
 
+@pytest.mark.parametrize("streams", ["s s", "s t"])
+async def test_our_own_reader_misses_nothing_and_turns_nothing_round(
+    streams, connections, append_event, log
+):
+    """As a subscription reads: on from what it has read, after every step, waiting for nobody."""
+    one, other = map(append_event, streams.split())
+    parties = [
+        Party("a", begin="BEGIN", early=EARLY, append=one, end="COMMIT"),
+        Party("b", begin="BEGIN", append=other, end="COMMIT"),
+    ]
+    base, read = 0, []
+
+    async def prepare():
+        nonlocal base
+        base = await log.head()
+        read.clear()
+
+    async def watch():
+        try:
+            async with asyncio.timeout(5):
+                read.extend(await log.read(read[-1].position if read else base, 100))
+        except TimeoutError:
+            raise AssertionError("the reader waits for somebody who writes") from None
+
+    async def check(run):
+        assert run.errors == {}
+        await watch()
+        assert len(read) == 2, "an event was never read"
+        assert read == await log.read(base, 100), "read again, the log is another"
+        for stream in set(streams.split()):
+            versions = [event.version for event in read if event.stream == stream]
+            assert versions == sorted(versions), "a stream out of order"
+
+    await permute(connections, parties, check, prepare=prepare, watch=watch)
+
+
 async def test_the_order_of_transaction_ids_turns_a_stream_round(
     connections, observer, postgres_schema, log
 ):

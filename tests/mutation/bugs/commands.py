@@ -25,7 +25,7 @@ def cache_filled_before_the_commit() -> Patch:
 
 
 @bug(
-    "the usual inbox table beside an ORM; Marten #5262",
+    "no issue known: an inbox table in a transaction of its own",
     "The command id is recorded in a transaction of its own: a crash between the two, and the retry "
     "has a second effect",
     [INTERLEAVED + "test_one_id_has_one_effect_whatever_fails"],
@@ -42,7 +42,7 @@ def command_id_recorded_beside_the_append() -> Patch:
     return rewritten(
         Deciding._append,
         (append, known + append),
-        ("                record,\n", "                None,\n"),
+        ("            record,\n", "            None,\n"),
         (
             after,
             "    if record is not None:\n"
@@ -72,7 +72,7 @@ def unknown_outcome_tried_again() -> Patch:
 
 
 @bug(
-    "Occurrent, Emmett (no check before version 0.4)",
+    "no issue known: any cache of aggregates",
     "A rejection that was decided on a cached state is believed without a look at the log",
     [DECIDING + "test_a_rejection_decided_on_a_stale_cache_is_decided_again"],
 )

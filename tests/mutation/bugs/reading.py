@@ -15,7 +15,7 @@ INTERLEAVED = "tests/integration/app/test_interleavings.py::"
 
 
 @bug(
-    "Marten #4749; every loop that sleeps, then looks",
+    "eventsourcing 9.5 (no issue: p50 of 103 ms measured)",
     "Who waits for a projection sleeps and looks again, instead of being woken when it arrives",
     [WAIT + "test_no_time_passes_between_an_arrival_and_the_answer"],
 )
@@ -59,7 +59,7 @@ def held_up_by_another_projection() -> Patch:
 
 
 @bug(
-    "Zitadel #12703; Akka r2dbc (backtracking)",
+    "Zitadel #12703",
     "A token is compared by time: of two events of one moment the first is taken for both, and a "
     "clock that is set back makes old rows new",
     [INTERLEAVED + "test_a_read_with_a_token_is_never_older_whatever_the_interleaving"],

@@ -42,7 +42,7 @@ def filtered_events_paged_by_offset() -> Patch:
 
 
 @bug(
-    "NATS #7564; Redis (AOF everysec)",
+    "NATS JetStream (Jepsen, 2.12.1)",
     "A write is acknowledged before it is on the disk, which syncs it some time later",
     ["tests/unit/adapters/sqlite/test_connection.py::test_commits_are_durable_unless_chosen_otherwise"],
 )
@@ -53,7 +53,7 @@ def acknowledged_before_the_disk_has_it() -> Patch:
 
 
 @bug(
-    "Marten #3488, #3059",
+    "no issue known: a handler that is called once the commit has returned",
     "An inline projection is run after the commit: when it fails, the events are there all the same",
     [INLINE + "test_an_inline_projection_that_fails_refuses_the_command"],
 )
@@ -66,7 +66,7 @@ def inline_after_the_commit_in_memory() -> Patch:
 
 
 @bug(
-    "Marten #3488, #3059",
+    "no issue known: a handler that is called once the commit has returned",
     "The same on SQLite: the rows are written in a transaction after that of the events",
     ["tests/contract/test_sqlite_read_store.py::TestSqliteInline::test_g1_what_a_refusing_participant_wrote_is_taken_back"],
 )

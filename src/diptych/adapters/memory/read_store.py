@@ -67,9 +67,7 @@ class MemoryReadStore:
                 self._projections[table.name].describe(table)
             else:
                 self._projections[table.name] = Rows(table)
-                head, _, _ = table.name.rpartition("__")
-                first = not head or generation_of(head, table.name) is None
-                self._standings[table.name] = Standing("served" if first else "building")
+                self._standings[table.name] = Standing(self._role_at_birth(table.name))
 
     async def close(self) -> None:
         """Forget everything. Calling again does nothing."""
@@ -180,6 +178,14 @@ class MemoryReadStore:
                 f"{type(handle).__name__}. Keep log and read models in the same database."
             )
         return MemoryInlineRows(self._rows, self._standings, handle)
+
+    def _role_at_birth(self, name: str) -> Role:
+        head, _, _ = name.rpartition("__")
+        if head and generation_of(head, name) is not None:
+            return "building"
+        # The first generation may have been dropped, while another one is served.
+        others = [self._standings[one] for one in self._standings if generation_of(name, one)]
+        return "building" if any(one.role == "served" for one in others) else "served"
 
     def _checkpoint(self, projection: str) -> CheckpointInfo:
         rows, standing = self._rows(projection), self._standings[projection]

@@ -88,6 +88,10 @@ class Process:
         for task in self._tasks:
             task.cancel()
 
+    def forget(self) -> None:
+        """Let go of what has ended, so that errors that nobody has looked at are heard of."""
+        self._tasks.clear()
+
     @staticmethod
     def running() -> Process | None:
         """The process whose code runs now."""

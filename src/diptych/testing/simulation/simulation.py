@@ -193,6 +193,8 @@ class _Run:
             if not process.dead:
                 self._world.kill(process)
         await asyncio.sleep(0)
+        for process in self._world.processes.values():
+            process.forget()
 
     def _begin(self, name: str, coroutine: Any) -> None:
         self._tasks[name] = asyncio.create_task(coroutine, name=name)

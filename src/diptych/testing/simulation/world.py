@@ -38,6 +38,7 @@ class World:
         self.environment = environment
         self.loop = asyncio.get_running_loop()
         self.loop.set_task_factory(_begin)
+        self.loop.set_exception_handler(self._unheard)
         self.seed = seed
         self.chance = random.Random(f"world {seed}")  # noqa: S311  repeatable by design
         self.faults: Faults = CALM
@@ -110,6 +111,10 @@ class World:
     def ready(self) -> list[Process]:
         """Those that have opened their application and live."""
         return [one for one in self.processes.values() if one.ready]
+
+    def _unheard(self, _: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> None:
+        """A task has ended with an error, and nobody was told."""
+        self.notice("R12", str(facts.get("task", "")), f"{facts.get('exception')!r}")
 
     async def _open(self, process: Process) -> None:
         while True:

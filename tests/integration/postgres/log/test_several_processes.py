@@ -121,4 +121,4 @@ async def test_a_word_that_was_lost_is_made_up_for_by_a_look(log, postgres_url, 
     pid = log._watch._connection.get_server_pid()
     await other.execute("SELECT pg_terminate_backend($1)", pid)
     await finished(start("add", postgres_url, "a", 1))
-    assert await asyncio.wait_for(waiting, 20) == 1
+    assert await in_time(waiting, 20, "a look at the head") == 1
