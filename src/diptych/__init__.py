@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from diptych.commands.unit_of_work import UnitOfWork
     from diptych.environment import Environment
     from diptych.errors import Rejection
+    from diptych.events.handler import EventHandler
     from diptych.events.token import Token
     from diptych.messages.envelope import Envelope
     from diptych.messages.kinds import Command, Event, Query, message
@@ -42,6 +43,7 @@ _PLACES = {
     "Envelope": "diptych.messages.envelope",
     "Environment": "diptych.environment",
     "Event": "diptych.messages.kinds",
+    "EventHandler": "diptych.events.handler",
     "Projection": "diptych.queries.projection",
     "Query": "diptych.messages.kinds",
     "ReadModel": "diptych.queries.read_model",
@@ -68,6 +70,7 @@ __all__ = [
     "Envelope",
     "Environment",
     "Event",
+    "EventHandler",
     "Projection",
     "Query",
     "ReadModel",

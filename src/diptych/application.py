@@ -31,7 +31,9 @@ from diptych.queries.replicas import Replicas
 from diptych.queries.source import Source
 from diptych.queries.wait import Arrivals
 from diptych.stores import Stores
+from diptych.sync.calling import HandlerSource
 from diptych.sync.freshness import Waiting
+from diptych.sync.handling import Handling
 from diptych.sync.hinge import Hinge
 from diptych.sync.panels import Panels
 from diptych.sync.unseen import unseen_rows
@@ -54,8 +56,8 @@ class App(Operating):
 
     Args:
         name: What it is called in messages and on the command line.
-        parts: Aggregate classes, deciders, projection classes, upcasters, and functions that take a
-            command or a query. Routing goes by annotations and is checked here.
+        parts: Aggregate classes, deciders, projection classes, event handlers, upcasters, and
+            functions that take a command or a query. Routing goes by annotations and is checked here.
         write: URL of the event log (`memory://`, `sqlite:///file.db`, `postgresql://host/name`), or
             an event log of your own.
         read: URL of the read store, or a read store of your own, or one per projection class;
@@ -124,6 +126,10 @@ class App(Operating):
             list(kept_in.values()),
             {self._parts.plan_for(one).name for one in inline},
         )
+        called = self._parts.event_handlers.values()
+        self._handling = Handling(
+            self._hinge, [HandlerSource(one, stores.beside_log(), given) for one in called]
+        )
         self.sources = {
             thing: kept_in[plan.name]
             for projection, plan in self._parts.plans.items()
@@ -135,9 +141,7 @@ class App(Operating):
             for query, spec in self._parts.queries.items()
         }
         self._replicas = Replicas(stores.replicas(replicas), self.log, self.environment)
-        self._copied = [
-            plan.table for plan in self._parts.plans.values() if stores.is_written_to(plan)
-        ]
+        self._copied = [one for one in kept_in.values() if stores.is_written_to(one.plan)]
         self._asker = Asker(handlers, self._freshness, self._unseen, self.log, self._replicas)
         self._open = False
         self._life = Life(name)
@@ -156,6 +160,7 @@ class App(Operating):
                     await self.log.open()
                     await self.left.open()
                     await self._panels.open(run=projections)
+                    await self._handling.open(run=projections)
                     await self._replicas.open(self._copied)
                 except BaseException:
                     await self._let_go()
@@ -188,6 +193,7 @@ class App(Operating):
         try:
             await self.left.close()
             await self._replicas.close()
+            await self._handling.close()
             await self._panels.close()
         finally:
             await self.log.close()

@@ -8,11 +8,13 @@ from typing import Any, get_origin
 from diptych.commands.aggregate import Aggregate, decider_of
 from diptych.commands.decider import Decider
 from diptych.errors import ConfigurationError
+from diptych.events.handler import EventHandler, HandlerSpec, handler_spec_of
 from diptych.messages.injection import FunctionSpec, function_spec
 from diptych.messages.kinds import Command, Event, Query
 from diptych.messages.registry import Registry, place_of
 from diptych.messages.upcaster import Upcaster
 from diptych.queries.projection import Plan, Projection, SqlProjection, plan_of
+from diptych.queries.read_model import snake_case
 from diptych.queries.reader import Reader, SqlReader
 from diptych.queries.view import View, view_plan_of
 
@@ -27,6 +29,7 @@ class Parts:
     def __init__(self, parts: Iterable[Any], max_message_bytes: int) -> None:
         self.deciders: dict[Any, Decider[Any]] = {}
         self.plans: dict[type, Plan] = {}
+        self.event_handlers: dict[type, HandlerSpec] = {}
         self.command_functions: list[FunctionSpec] = []
         self.query_functions: list[FunctionSpec] = []
         upcasters: list[Upcaster] = []
@@ -61,12 +64,15 @@ class Parts:
             self.plans[part] = plan_of(part)
         elif isinstance(part, type) and issubclass(part, View):
             self.plans[part] = view_plan_of(part)
+        elif isinstance(part, type) and issubclass(part, EventHandler):
+            self.event_handlers[part] = handler_spec_of(part)
         elif callable(part) and not isinstance(part, type):
             self._sort_function(function_spec(part))
         else:
             raise ConfigurationError(
                 f"{part!r} is nothing an application is made of. List aggregates, deciders, "
-                "projections, views, upcasters, and functions that take a command or a query."
+                "projections, views, event handlers, upcasters, and functions that take a command or a "
+                "query."
             )
 
     def _sort_function(self, spec: FunctionSpec) -> None:
@@ -78,7 +84,8 @@ class Parts:
         elif any(issubclass(one, Query | Event) for one in spec.messages):
             raise ConfigurationError(
                 f"{place_of(spec.function)} takes {spec.messages[0].__name__}: a function handler "
-                "takes commands or queries, not both; events are folded by a projection."
+                "takes commands or queries, not both; events are folded by a projection, and "
+                "handled by an EventHandler."
             )
         elif reads:
             raise ConfigurationError(
@@ -94,6 +101,9 @@ class Parts:
                 self.registry.add(cls)
         for plan in self.plans.values():
             for cls in (*plan.steps, *plan.refreshed_after):
+                self.registry.add(cls)
+        for spec in self.event_handlers.values():
+            for cls in spec.calls:
                 self.registry.add(cls)
 
     def _command_owners(self) -> dict[type, Decider[Any] | FunctionSpec]:
@@ -127,7 +137,9 @@ class Parts:
                     f"two write models call their streams {decider.name!r}: {place_of(other)} and "
                     f"{place_of(owner)}. Give one another name."
                 )
-        filled: dict[Any, Any] = {}
+        filled: dict[Any, Any] = {snake_case(one.__name__): one for one in self.event_handlers}
+        if len(filled) < len(self.event_handlers):
+            raise ConfigurationError("two event handlers have the same name: each has one mark.")
         for projection, plan in self.plans.items():
             names = [plan.name, *([plan.shape.model] if plan.shape else plan.table.tables)]
             for name in names:

@@ -46,6 +46,7 @@ class Stores:
         self._urls: dict[str, Any] = {}
         chosen = read if isinstance(read, Mapping) else {}
         default = write if read is None or isinstance(read, Mapping) else read
+        self._default = default
         by_name = {parts.plan_for(thing).name: url for thing, url in chosen.items()}
         for plan in parts.plans.values():
             url = by_name.get(plan.name, write if plan.table.view is not None else default)
@@ -92,6 +93,16 @@ class Stores:
     def of(self, plan: Plan) -> ReadStore:
         """The store that keeps a projection."""
         return self._stores[self._urls[plan.name]]
+
+    def beside_log(self) -> ReadStore:
+        """The store of the write database, for what is kept beside the log.
+
+        Of an event log of your own, the one that projections are kept in by default.
+        """
+        url: Any = self._write if isinstance(self._write, str) else self._default
+        if url not in self._stores:
+            self._stores[url] = self._read_store(url)
+        return self._stores[url]
 
     def replicas(self, urls: Sequence[str]) -> list[Replica]:
         """The replicas of the write database at `urls`. Raises ConfigurationError where none can

@@ -80,7 +80,9 @@ class Replaying:
         self._errors = folder / "replay.stderr"
         self._demo: subprocess.Popen[str] | None = None
         self._runners: list[subprocess.Popen[str] | None] = [None] * runners
-        self._progress = 0
+        self._began_at: int | None = None
+        self._began_before = -1
+        self._futile = 0
 
     def run(self) -> Replayed:
         """Until every order is played and every read model verified."""
@@ -88,12 +90,7 @@ class Replaying:
         try:
             while not self._report.exists():
                 self._look_after()
-                before = self._progress
-                pause_s = self._chance.random() * 2 * self._every_s
-                until = time.monotonic() + pause_s
-                # Who is killed before it has done anything never comes to an end.
-                while self._runs() and (self._progress == before or time.monotonic() < until):
-                    time.sleep(0.01)
+                self._wait()
                 if self._runs():
                     self._harm()
         finally:
@@ -111,6 +108,17 @@ class Replaying:
         ]
         return Replayed(report, differences, self.deeds, seconds)
 
+    def _wait(self) -> None:
+        """A while of work. Who is killed before anything is entered in its ledger begins where it
+        began before, so it is given twice the time.
+        """
+        pause_s = self._chance.random() * 2 * self._every_s * 2**self._futile
+        until = None
+        while self._runs() and (until is None or time.monotonic() < until):
+            if until is None and self._began_at is not None:
+                until = time.monotonic() + pause_s
+            time.sleep(0.01)
+
     def _runs(self) -> bool:
         return self._demo is not None and self._demo.poll() is None
 
@@ -118,6 +126,7 @@ class Replaying:
         if not self._runs():
             if self._demo is not None:
                 self._ended(self._demo)
+            self._began_at = None
             self._demo = self._start("demo", str(self._source), str(self._report))
             threading.Thread(target=self._listen, args=(self._demo,), daemon=True).start()
         for number, one in enumerate(self._runners):
@@ -148,14 +157,17 @@ class Replaying:
         with process.stdout:
             for line in process.stdout:
                 stage, _, done = line.partition(" ")
-                if stage != "reading" and done.strip() != "0":
-                    self._progress += 1
+                if stage != "reading" and self._began_at is None:
+                    lines = int(done) if stage == "replaying" else sys.maxsize
+                    self._futile = self._futile + 1 if lines <= self._began_before else 0
+                    self._began_before = self._began_at = lines
 
     def _harm(self) -> None:
         deeds = ["killed the replay", "killed a runner"]
         if self._restart is not None:
             deeds += ["restarted the server"] * 2
-        deed = self._chance.choice(deeds)
+        new = [one for one in deeds if not self.deeds[one]]  # each of them at least once
+        deed = self._chance.choice(new or deeds)
         if deed == "killed the replay":
             assert self._demo is not None
             self._demo.kill()

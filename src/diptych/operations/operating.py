@@ -21,6 +21,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.replicas import Replicas, ReplicaStatus
 from diptych.queries.source import Source
 from diptych.sync.freshness import Waiting
+from diptych.sync.handling import Handling
 from diptych.sync.hinge import Hinge
 from diptych.sync.panels import Panels
 from diptych.sync.settling import settle
@@ -40,6 +41,7 @@ class Operating:
     _parts: Parts
     _panels: Panels
     _hinge: Hinge
+    _handling: Handling
     _freshness: Waiting
     _replicas: Replicas
     _asker: Asker
@@ -54,18 +56,20 @@ class Operating:
     # -- in step ---------------------------------------------------------------------------------
 
     async def settle(self, within_s: float = 5.0) -> None:
-        """Wait until every projection has come to the present head, and nothing is parked.
+        """Wait until every projection and every event handler has come to the present head, and
+        nothing is parked.
 
         Raises StaleRead that says who is behind, before which event, and why, once every
         projection has come as far as it can.
         """
         await self._opened()
-        await settle(self._panels.sources, self.log, self._freshness, within_s)
+        sources = [*self._panels.sources, *self._handling.sources]
+        await settle(sources, self.log, self._freshness, within_s)
 
     async def status(self) -> list[ProjectionStatus]:
-        """Where every projection stands, in the order they were listed."""
+        """Where every projection stands, in the order they were listed; then event handlers."""
         await self._opened()
-        return await statuses(self._hinge, self._panels)
+        return [*await statuses(self._hinge, self._panels), *await self._handling.statuses()]
 
     def ended(self) -> dict[str, str]:
         """The tasks that move projections here and have ended by themselves, by name, and why."""
@@ -137,8 +141,14 @@ class Operating:
 
     @property
     def parked(self) -> ParkedEvents:
-        """What projections could not fold: look at it, retry it, skip it; see ParkedEvents."""
-        return ParkedEvents(self._hinge, lambda: self._panels.sources, self._opened)
+        """What projections could not fold, and event handlers not do: look at it, retry it, skip
+        it; see ParkedEvents.
+        """
+        return ParkedEvents(
+            self._hinge,
+            lambda: [*self._panels.sources, *self._handling.sources],
+            self._opened,
+        )
 
     # -- rebuilt ---------------------------------------------------------------------------------
 

@@ -68,13 +68,21 @@ class Replica:
         self.up = False
         self.why = "not asked yet"
         self.position = 0
+        self.known: frozenset[str] = frozenset()
         self._gone: asyncio.Future[None] | None = None
 
     def source(self, source: Source) -> Source:
-        """The same projection here, if its store is the one that is copied."""
-        if source.store is self.primary:
-            return Source(source.plan, self.store)
-        return source
+        """The same projection here, if its store is the one that is copied.
+
+        Raises StoreUnavailable for rows that are read since a moment ago, until the next probe.
+        """
+        if source.store is not self.primary:
+            return source
+        if source.plan.name not in self.known:
+            raise StoreUnavailable(
+                f"the replica {self.name} was not asked for {source.plan.name} yet"
+            )
+        return Source(source.plan, self.store)
 
     async def attempt(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a read here. Raises StoreUnavailable as soon as the replica is known dead.
@@ -123,13 +131,16 @@ class Replicas:
         self._environment = environment
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
+        self._sources: Sequence[Source] = ()
 
-    async def open(self, tables: Sequence[Any]) -> None:
-        """Ask every replica once, then go on asking. A dead one hinders nobody."""
-        first = [self._probe(one, tables) for one in self._replicas]
-        await asyncio.gather(*first)
+    async def open(self, sources: Sequence[Source]) -> None:
+        """Ask every replica once for what is read there, then go on asking. A dead one hinders
+        nobody.
+        """
+        self._sources = sources
+        await asyncio.gather(*(self._probe(one) for one in self._replicas))
         self._tasks = [
-            asyncio.create_task(self._watch(one, tables), name=f"replica {one.name}")
+            asyncio.create_task(self._watch(one), name=f"replica {one.name}")
             for one in self._replicas
         ]
 
@@ -160,22 +171,30 @@ class Replicas:
 
     async def _status_of(self, one: Replica, head: int) -> ReplicaStatus:
         if one.up:
-            await self._probe(one, None)
+            await self._probe(one, connect=False)
         lag = max(0, head - one.position)
         delay = await delay_s(self._primary, self._environment, one.position) if lag else 0.0
         return ReplicaStatus(one.name, one.up, one.position, head, lag, delay, one.why)
 
-    async def _watch(self, one: Replica, tables: Sequence[Any]) -> None:
+    async def _watch(self, one: Replica) -> None:
         while True:
             await self._environment.sleep(PROBE_EVERY_S)
-            await self._probe(one, tables)
+            await self._probe(one)
 
-    async def _probe(self, one: Replica, tables: Sequence[Any] | None) -> None:
+    async def _connect(self, one: Replica) -> None:
+        """Open what is read there now: it changes when generations of rows are switched."""
+        tables = {source.plan.name: source.plan.table for source in self._sources}
+        if one.up and one.known >= tables.keys():
+            return
+        await one.log.open()
+        await one.store.open(list(tables.values()))
+        one.known = frozenset(tables)
+
+    async def _probe(self, one: Replica, *, connect: bool = True) -> None:
         try:
             async with asyncio.timeout(PROBE_WITHIN_S):
-                if not one.up and tables is not None:
-                    await one.log.open()
-                    await one.store.open(tables)
+                if connect:
+                    await self._connect(one)
                 head = await one.log.head()
                 if one.log.identity != self._primary.identity:
                     one.fails("holds another log: it is no replica of this application's database")

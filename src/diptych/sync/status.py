@@ -23,8 +23,8 @@ State = Literal[
 that is `behind` is refreshed when it is asked for with a token.
 """
 
-Mode = Literal["async", "inline", "view", "materialized"]
-"""How a read model is kept in step."""
+Mode = Literal["async", "inline", "view", "materialized", "handler"]
+"""How a read model is kept in step; `handler` is none, but an event handler with its mark."""
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True):

@@ -205,7 +205,7 @@ async def test_our_own_reader_misses_nothing_and_turns_nothing_round(
     one, other = map(append_event, streams.split())
     parties = [
         Party("a", begin="BEGIN", early=EARLY, append=one, end="COMMIT"),
-        Party("b", begin="BEGIN", append=other, end="COMMIT"),
+        Party("b", begin="BEGIN", append=other, end="COMMIT", later="SELECT 1"),
     ]
     base, read = 0, []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.commands.handler import Deciding
 from tests.mutation.bug import Patch, bug
 from tests.mutation.patching import rewritten
@@ -10,7 +11,6 @@ __all__: list[str] = []
 
 DECIDING = "tests/unit/commands/test_deciding.py::"
 INTERLEAVED = "tests/integration/app/test_interleavings.py::"
-FAILING = "tests/integration/faults/"
 
 
 @bug(
@@ -26,27 +26,23 @@ def cache_filled_before_the_commit() -> Patch:
 
 @bug(
     "no issue known: an inbox table in a transaction of its own",
-    "The command id is recorded in a transaction of its own: a crash between the two, and the retry "
-    "has a second effect",
-    [INTERLEAVED + "test_one_id_has_one_effect_whatever_fails"],
+    "The command id is recorded in a transaction after that of the events: who comes between the two "
+    "with the same id, or after a crash there, has a second effect",
+    ["tests/contract/test_memory_event_log.py::TestMemoryEventLog::test_g7_one_of_many_with_the_same_id_writes"],
 )
-def command_id_recorded_beside_the_append() -> Patch:
-    append = "    done = await tools.log.append(\n"
-    known = """\
-    if record is not None:
-        first = await tools.answers.known(envelope)
-        if first is not None:
-            return await tools.answers.again(envelope, first)
-"""
-    after = "    if done.repeated is not None:\n"
+def command_id_recorded_after_the_commit() -> Patch:
+    write = "        appended = self._write(append, undo)\n"
+    woken = "    self._wake_those_who_wait()\n"
     return rewritten(
-        Deciding._append,
-        (append, known + append),
-        ("            record,\n", "            None,\n"),
+        MemoryEventLog.append,
+        (write, write.replace("(append,", "(append._replace(command=None),")),
         (
-            after,
-            "    if record is not None:\n"
-            "        await tools.log.append(Append(command=record))\n" + after,
+            woken,
+            woken + "    if append.command is not None:\n"
+            "        await asyncio.sleep(0)\n"
+            "        first, events = appended[:2]\n"
+            "        record = append.command._replace(first=first, events=events)\n"
+            "        self._commands[record.command_id] = record\n",
         ),
     )
 

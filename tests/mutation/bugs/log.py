@@ -90,7 +90,7 @@ def order_of_transaction_ids() -> Patch:
     [STEPS + f"{READER}[s t]"],
 )
 def gaps_skipped_by_the_clock() -> Patch:
-    real, seen, patience_s = LogReader.events, dict[int, float](), 0.001
+    real, seen, patience_s = LogReader.events, dict[int, float](), 0.0005
 
     async def events(self, after, limit):
         found, dense = await real(self, after, limit), []
@@ -160,6 +160,7 @@ def condition_looked_at_before_the_lock() -> Patch:
     "Who fails or is cancelled gives a connection back with its transaction open, and the next one "
     "writes into that",
     [LOG + "test_cancellation.py::test_a_transaction_that_fails_is_rolled_back"],
+    fast=False,
 )
 def connection_given_back_in_a_transaction() -> Patch:
     careless = rewritten(

@@ -47,14 +47,16 @@ class Rows:
 
     def describe(self, spec: TableSpec) -> None:
         """Take over what the projection says of itself; rows and checkpoint stay as they are."""
+        self.name = spec.name
+        self._fingerprint = spec.fingerprint
         if spec.shape is None:
+            if not spec.schema:
+                return  # a checkpoint without rows
             raise ConfigurationError(
                 f"the projection {spec.name!r} writes its own SQL, and the memory store has none. "
                 f"{NO_SQL}"
             )
-        self.name = spec.name
         self._shape: RowShape = spec.shape
-        self._fingerprint = spec.fingerprint
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(spec.shape.model).decode
 
     # --- writing ---

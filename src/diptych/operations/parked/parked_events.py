@@ -12,6 +12,8 @@ from diptych.operations.parked.groups import Group, error_of, grouped
 from diptych.queries.parked import Lane, Parked
 from diptych.queries.read_store import Change
 from diptych.queries.source import Source
+from diptych.sync.calling import HandlerSource
+from diptych.sync.calling_again import CallAgain
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import held
 from diptych.sync.retry import Retried, Retry, waiting_of
@@ -195,8 +197,12 @@ class ParkedEvents:
         assert moved is not None  # noqa: S101  each attempt has failed
         raise moved
 
-    def _retrying(self, source: Source, epoch: int | None, *, writes: bool = True) -> Retry:
+    def _retrying(
+        self, source: Source, epoch: int | None, *, writes: bool = True
+    ) -> Retry | CallAgain:
         hinge = self._hinge
+        if isinstance(source, HandlerSource):
+            return CallAgain(hinge, source, epoch, writes=writes)
         return Retry(
             hinge.log, hinge.registry, source.store, source.plan, epoch=epoch, writes=writes
         )

@@ -52,15 +52,15 @@ class Clients:
                 continue
             everybody = token if self.token is None else self.token.merge(token)
             for after in {str(one): one for one in (token, everybody)}.values():
-                if chance.random() < 0.6:  # noqa: PLR2004  not all who wrote look
+                if chance.random() < 0.6:
                     await self._ask(command, after)
-            if chance.random() < 0.5:  # noqa: PLR2004  some pass their token on
+            if chance.random() < 0.5:
                 self.token = everybody
 
     async def _sent(self, command_id: str, command: Any) -> Token | None:
         """The token of a command that was accepted in the end; None for one that was rejected."""
         self.unanswered.add(command_id)
-        twice = self._world.chance.random() < 0.1  # noqa: PLR2004  an impatient one sends it twice
+        twice = self._world.chance.random() < 0.1
         while True:
             process = await self._somebody()
             tries = [self._attempt(process, command_id, command)]

@@ -62,7 +62,7 @@ class Line:
             if writes:
                 raise OutcomeUnknown(f"{name} was done, and nobody heard.")
             raise StoreUnavailable(f"the answer to {name} was lost.")
-        if world.chance.random() < 0.5:  # noqa: PLR2004  half of the answers are there at once
+        if world.chance.random() < 0.5:
             await self._travel()
         await process.goes_on()
         return answer
@@ -88,7 +88,7 @@ class Line:
         lot = chance.random()
         if faults.slow_s and lot < _SLOW:
             await asyncio.sleep(chance.random() * faults.slow_s)
-        elif faults.usual_s and lot < 0.6:  # noqa: PLR2004  the others are there at once
+        elif faults.usual_s and lot < 0.6:
             await asyncio.sleep(chance.random() * faults.usual_s)
         else:
             await asyncio.sleep(0)

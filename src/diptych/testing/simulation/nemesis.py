@@ -76,6 +76,6 @@ class Nemesis:
     def _release(self, before: int) -> int:
         """The release a process comes back with: as before, or newer; sometimes rolled back."""
         chance = self._world.chance
-        if chance.random() < 0.15:  # noqa: PLR2004  seldom
+        if chance.random() < 0.15:
             return max(1, before - 1)
         return min(self._newest, before + chance.randrange(2))

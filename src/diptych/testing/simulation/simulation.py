@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-
 from diptych.application import App
 from diptych.environment import Environment
 from diptych.errors import DiptychError
@@ -41,7 +40,7 @@ class SimulationFailed(AssertionError):
     """Promises were broken; `seed` breaks them again, and `history` says how it came to that."""
 
     def __init__(self, seed: int, broken: Sequence[str], history: History) -> None:
-        shown = [*broken[:10], *([f"and {len(broken) - 10} more"] if len(broken) > 10 else [])]  # noqa: PLR2004
+        shown = [*broken[:10], *([f"and {len(broken) - 10} more"] if len(broken) > 10 else [])]
         super().__init__(f"seed {seed}: " + "\n".join(shown))
         self.seed = seed
         self.broken = list(broken)
@@ -176,9 +175,9 @@ class _Run:
         for number in range(chance.choice((1, 2, 3))):
             commands = chance.randrange(4, 12)
             self._begin(f"client {number}", self._clients.client(number, commands, pause_s))
-        if chance.random() < 0.8:  # noqa: PLR2004  sometimes nobody operates
+        if chance.random() < 0.8:
             self._begin("operator", operators.operator(chance.choice((0.1, 0.5, 1.5))))
-        if chance.random() < 0.2:  # noqa: PLR2004
+        if chance.random() < 0.2:
             self._begin("another", operators.operator(0.5))
         raging = asyncio.create_task(Nemesis(world, self._releases).rage(), name="nemesis")
         self._tasks["nemesis"] = raging

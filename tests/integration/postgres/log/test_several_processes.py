@@ -10,6 +10,8 @@ import sys
 import asyncpg
 import pytest
 
+from diptych.testing.contract.suite import in_time
+
 
 async def finished(process):
     """What a process printed."""

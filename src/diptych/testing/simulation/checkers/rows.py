@@ -118,7 +118,7 @@ class _Rows:
         self._done.add((key, position))
         fresh.add(key)
         shape, before = self._plan.shape, self._rows.get(key)
-        assert shape is not None  # noqa: S101  only those with rows are followed
+        assert shape is not None
         value = None if before is None else msgspec.json.decode(before, type=shape.model)
         after = fold_one(self._plan, self._plan.steps[type(envelope.event)], key, value, envelope)
         if after is None:
