@@ -245,7 +245,7 @@ def position_believed_after_the_lease():
     return all_of(
         rewritten(Arrivals.leave, ("if projection in self._here:", "if False:")),
         rewritten(
-            Waiting.wait,
+            Waiting._wait,
             (
                 "    if name in self._refreshing and",
                 "    if here and self._arrivals.is_here(name):\n"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -52,6 +53,8 @@ LET_GO_WITHIN_S = 1.0
 
 CAREFUL_FOR = 25_000
 """How many events after a crash are looked at as what may have caused it: the largest batch."""
+
+_log = logging.getLogger("diptych")
 
 
 class Leases:
@@ -101,7 +104,9 @@ class Leases:
             try:
                 async with asyncio.timeout(HANGS_S):
                     found = await self.tend()
-            except (StoreError, TimeoutError):
+            except Exception as error:  # noqa: BLE001  whatever it is, somebody must go on looking
+                if not isinstance(error, StoreError | TimeoutError):
+                    _log.exception("the leases of %s cannot be looked at", self._projections)
                 if self._environment.monotonic_s() - self._confirmed_s > self._patience_s():
                     self._give_up(seen)
             else:

@@ -212,7 +212,7 @@ async def test_a_changed_projection_waits_until_it_is_rebuilt(url):
         assert await app.ask(GetBalance("a")) == Balance("a", 20)
 
 
-async def test_a_log_that_was_restored_to_an_older_state_is_found(url, tmp_path):
+async def test_f08_a_log_that_was_restored_to_an_older_state_is_found(url, tmp_path):
     read = f"sqlite:///{tmp_path}/read.db"
     async with App("bank", BANK, write=url, read=read) as app:
         for _ in range(5):

@@ -20,7 +20,7 @@ async def amounts_per_type(app: App) -> Counter[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("kind", list(OPTIONS))
-async def test_a_killed_process_that_starts_its_list_again_has_every_effect_once(
+async def test_f16_a_killed_process_that_starts_its_list_again_has_every_effect_once(
     kind, url, start, chance
 ):
     count, seed = 1_500, chance.randrange(1000)

@@ -40,7 +40,7 @@ PAGES = Decider("Page", key="page", initial=int, decide=note, evolve=noted)
 
 
 @pytest.mark.parametrize("options", [{}, {"inline": [Balances]}, {"state_stored": [Account]}])
-async def test_a_full_disk_refuses_commands_until_there_is_space_and_needs_no_restart(
+async def test_f10_a_full_disk_refuses_commands_until_there_is_space_and_needs_no_restart(
     small_disk, options
 ):
     url = f"sqlite:///{small_disk}/bank.db"
@@ -69,7 +69,7 @@ async def test_a_full_disk_refuses_commands_until_there_is_space_and_needs_no_re
         assert (await app.verify()).ok
 
 
-async def test_a_disk_that_fills_while_only_projections_write_catches_up_when_there_is_space(
+async def test_f10_a_disk_that_fills_while_only_projections_write_catches_up_when_there_is_space(
     small_disk, tmp_path
 ):
     read = f"sqlite:///{small_disk}/read.db"

@@ -120,7 +120,7 @@ def pair(private_postgres):
     return server
 
 
-async def test_a_read_with_a_token_is_never_older_and_comes_from_the_replica(
+async def test_f37_a_read_with_a_token_is_never_older_and_comes_from_the_replica(
     postgres_url, replica_url, kept
 ):
     async with bank(postgres_url, replica_url, inline=kept) as app:
@@ -131,7 +131,7 @@ async def test_a_read_with_a_token_is_never_older_and_comes_from_the_replica(
         assert await app.ask(WhereAmI(), after=done, within_s=20)
 
 
-async def test_many_readers_with_tokens_see_their_own_writes(postgres_url, replica_url):
+async def test_f37_many_readers_with_tokens_see_their_own_writes(postgres_url, replica_url):
     async with bank(postgres_url, replica_url) as app:
 
         async def customer(name):
@@ -142,7 +142,7 @@ async def test_many_readers_with_tokens_see_their_own_writes(postgres_url, repli
         await asyncio.gather(*(customer(f"a{number}") for number in range(10)))
 
 
-async def test_the_asker_chooses_what_happens_when_the_replica_is_behind(pair):
+async def test_f37_the_asker_chooses_what_happens_when_the_replica_is_behind(pair):
     async with bank(pair.url, pair.replica_url, inline=[Balances, Deposits]) as app:
         done = await app.dispatch(Deposit("a"))
         assert await app.ask(GetBalance("a"), after=done, within_s=20) == 1

@@ -24,7 +24,7 @@ async def fill(log):
         await log.append(add(size=10_000, expected=version))
 
 
-async def test_a_full_disk_loses_nothing_and_needs_no_restart(small_disk):
+async def test_f10_a_full_disk_loses_nothing_and_needs_no_restart(small_disk):
     log = SqliteEventLog(small_disk / "log.db")
     await log.open()
     ballast = small_disk / "ballast"
@@ -45,7 +45,7 @@ async def test_a_full_disk_loses_nothing_and_needs_no_restart(small_disk):
     await again.close()
 
 
-async def test_an_append_too_large_for_the_disk_leaves_its_neighbours(small_disk):
+async def test_f10_an_append_too_large_for_the_disk_leaves_its_neighbours(small_disk):
     log = SqliteEventLog(small_disk / "log.db")
     await log.open()
     sizes = [10, 2_000_000, 10, 10]
@@ -82,7 +82,7 @@ async def test_a_locked_file_is_waited_for(log, other):
     assert (await asyncio.wait_for(appending, 5)).first == 1
 
 
-async def test_a_file_locked_for_too_long_is_an_error_that_says_so(path, other):
+async def test_f12_a_file_locked_for_too_long_is_an_error_that_says_so(path, other):
     log = SqliteEventLog(f"sqlite:///{path}?busy_timeout_s=0.1")
     await log.open()
     other.execute("BEGIN IMMEDIATE")
@@ -143,7 +143,7 @@ async def test_one_file_has_one_set_of_options(log, path):
     assert await log.head() == 0
 
 
-async def test_the_write_ahead_log_is_recycled_and_gone_after_close(path):
+async def test_f12_the_write_ahead_log_is_recycled_and_gone_after_close(path):
     log = SqliteEventLog(path)
     await log.open()
     for _ in range(40):
@@ -155,7 +155,7 @@ async def test_the_write_ahead_log_is_recycled_and_gone_after_close(path):
     assert path.stat().st_size > 15 << 20
 
 
-async def test_a_long_reader_that_makes_the_file_grow_is_reported(log, other, caplog, monkeypatch):
+async def test_f12_a_long_reader_that_makes_the_file_grow_is_reported(log, other, caplog, monkeypatch):
     monkeypatch.setattr("diptych.adapters.sqlite.wal._WORRY_PAGES", 2000)
     await log.append(add())
     other.execute("BEGIN")

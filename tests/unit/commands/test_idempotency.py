@@ -20,7 +20,7 @@ from diptych import Aggregate, App, Command, Event, Rejection, UnitOfWork
 from diptych.errors import CommandIdReused, VersionConflict
 
 
-async def test_the_same_id_has_one_effect_and_one_answer():
+async def test_f16_the_same_id_has_one_effect_and_one_answer():
     async with App("bank", BANK) as app:
         first = await app.dispatch(Deposit("a", 100), id="x1")
         await app.dispatch(Deposit("a", 1))
@@ -67,7 +67,7 @@ async def test_an_acceptance_is_the_same_again_even_when_it_would_be_rejected_no
         assert again.events == first.events
 
 
-async def test_another_command_with_the_same_id_is_refused_and_does_nothing():
+async def test_f16_another_command_with_the_same_id_is_refused_and_does_nothing():
     async with App("bank", BANK) as app:
         await app.dispatch(Deposit("a", 100), id="x1")
         for other in (Deposit("a", 101), Deposit("b", 100), Withdraw("a", 100)):
@@ -96,7 +96,7 @@ async def test_a_command_that_changed_nothing_is_remembered_too():
 
 
 @pytest.mark.parametrize("count", [2, 20])
-async def test_duplicates_at_the_same_time_have_one_effect(count):
+async def test_f16_duplicates_at_the_same_time_have_one_effect(count):
     async with App("bank", BANK) as app:
         done = await asyncio.gather(
             *(app.dispatch(Deposit("a", 5), id="same") for _ in range(count))
@@ -106,7 +106,7 @@ async def test_duplicates_at_the_same_time_have_one_effect(count):
         assert await app.log.head() == 1
 
 
-async def test_duplicates_at_the_same_time_through_a_function_have_one_effect():
+async def test_f16_duplicates_at_the_same_time_through_a_function_have_one_effect():
     async with App("bank", BANK) as app:
         await app.dispatch(Deposit("a", 50))
         done = await asyncio.gather(

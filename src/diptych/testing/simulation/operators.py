@@ -18,7 +18,7 @@ __all__ = ["Operators"]
 
 _WORKS = (
     "rebuild", "build", "switch", "switch_back", "drop", "in_place",
-    "retry", "retry", "skip", "verify", "repair", "status",
+    "retry", "skip", "verify", "repair", "status",
 )  # fmt: skip
 
 
@@ -30,9 +30,10 @@ class Operators:
         self._projections = projections
         self._inline = inline
 
-    async def operator(self, pause_s: float, *, only: Sequence[str] = _WORKS) -> None:
-        """Work until cancelled."""
+    async def operator(self, pause_s: float) -> None:
+        """Work until cancelled: this one at a few things only, which therefore meet each other."""
         chance = self._world.chance
+        only = chance.sample(_WORKS, chance.randrange(2, len(_WORKS)))
         while True:
             await asyncio.sleep(chance.random() * 2 * pause_s)
             ready = self._world.ready()

@@ -176,7 +176,7 @@ class _Run:
             commands = chance.randrange(4, 12)
             self._begin(f"client {number}", self._clients.client(number, commands, pause_s))
         if chance.random() < 0.8:
-            self._begin("operator", operators.operator(chance.choice((0.1, 0.5, 1.5))))
+            self._begin("operator", operators.operator(chance.choice((0.03, 0.1, 0.5))))
         if chance.random() < 0.2:
             self._begin("another", operators.operator(0.5))
         raging = asyncio.create_task(Nemesis(world, self._releases).rage(), name="nemesis")

@@ -22,7 +22,7 @@ def server():
 
 
 @pytest.mark.timeout(180)
-async def test_four_immediate_restarts_under_twenty_clients(server):
+async def test_f02_four_immediate_restarts_under_twenty_clients(server):
     log = PostgresEventLog(server.url + "?timeout_s=10")
     await log.open()
     acknowledged, unknown, refused = set(), set(), set()

@@ -42,7 +42,7 @@ async def long_transaction(postgres):
     await connection.close()
 
 
-async def test_a_reader_misses_nothing_and_the_naive_one_does(
+async def test_f06_a_reader_misses_nothing_and_the_naive_one_does(
     log, other, postgres_url, postgres_schema, start, long_transaction
 ):
     seed = secrets.token_hex(4)
