@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # pyright comes complete from PyPI; do not ask the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help venv install install-dev demo test lint format bench services services-stop clean
+.PHONY: help venv install install-dev demo test soak nemesis lint format bench services services-stop clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,13 @@ test: lint ## Check and test everything, on real servers where they can be start
 	fi; \
 	echo "==> pytest" >&2; \
 	$(BIN)/pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+soak: install-dev ## Simulate 100,000 worlds, until one breaks a promise (ARGS="SEED --soak NUMBER")
+	@$(BIN)/python -m diptych.testing.simulation $(or $(ARGS),0 --soak 100000) --jobs $(PYTEST_WORKERS)
+	@DIPTYCH_EXAMPLES=2000 $(BIN)/pytest -n $(PYTEST_WORKERS) --timeout 7200 tests/simulation/test_model_on_*.py
+
+nemesis: install-dev ## Torment real processes on real stores (ARGS="--store sqlite --seconds 3600")
+	@$(BIN)/python -m tests.nemesis run $(ARGS)
 
 lint: install-dev ## Style, types, direction of imports
 	@echo "==> ruff" >&2

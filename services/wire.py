@@ -42,6 +42,7 @@ class Wire:
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._stranded: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -56,6 +57,7 @@ class Wire:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._writers |= self._stranded
         self.cut()
         for task in self._tasks:
             task.cancel()
@@ -67,6 +69,13 @@ class Wire:
         New connections are taken and hear nothing.
         """
         self._flows.clear()
+
+    def strand(self) -> None:
+        """The connections that there are stay silent for ever; new ones work.
+
+        So does a machine on the way that has forgotten them, and tells nobody.
+        """
+        self._stranded |= self._writers
 
     def mend(self) -> None:
         """What was sent meanwhile arrives now."""
@@ -133,12 +142,15 @@ class Wire:
         if self.bytes_per_s is not None:
             await asyncio.sleep(len(data) / self.bytes_per_s)
         await self._flows.wait()
+        if to in self._stranded:
+            return
         to.write(data)
         await to.drain()
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
         self._writers.discard(writer)
-        writer.close()
+        if writer not in self._stranded:
+            writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

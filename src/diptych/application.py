@@ -57,7 +57,7 @@ class App(Operating):
     Args:
         name: What it is called in messages and on the command line.
         parts: Aggregate classes, deciders, projection classes, event handlers, upcasters, and
-            functions that take a command or a query. Routing goes by annotations and is checked here.
+            functions that take a command or a query. Annotations route; that is checked here.
         write: URL of the event log (`memory://`, `sqlite:///file.db`, `postgresql://host/name`), or
             an event log of your own.
         read: URL of the read store, or a read store of your own, or one per projection class;

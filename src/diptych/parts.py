@@ -71,8 +71,8 @@ class Parts:
         else:
             raise ConfigurationError(
                 f"{part!r} is nothing an application is made of. List aggregates, deciders, "
-                "projections, views, event handlers, upcasters, and functions that take a command or a "
-                "query."
+                "projections, views, event handlers, upcasters, and functions that take a command "
+                "or a query."
             )
 
     def _sort_function(self, spec: FunctionSpec) -> None:

@@ -11,9 +11,8 @@ __all__ = ["BUGS", "Bug", "Patch", "bug", "links"]
 
 Patch = AbstractContextManager[object]
 
+# Where a name is no `owner/repository`.
 REPOSITORIES = {
-    "commanded/eventstore": "commanded/eventstore",
-    "Commanded": "commanded/commanded",
     "Emmett": "event-driven-io/emmett",
     "Eventuous": "Eventuous/eventuous",
     "KurrentDB": "kurrent-io/KurrentDB",
@@ -24,7 +23,6 @@ REPOSITORIES = {
     "akka-persistence-r2dbc": "akka/akka-persistence-r2dbc",
     "cqrs-es": "serverlesstechnology/cqrs",
     "protean": "proteanhq/protean",
-    "pyeventsourcing/eventsourcing": "pyeventsourcing/eventsourcing",
     "RailsEventStore": "RailsEventStore/rails_event_store",
     "SQLAlchemy": "sqlalchemy/sqlalchemy",
     "Zitadel": "zitadel/zitadel",
@@ -68,8 +66,9 @@ def links(peers: str) -> str:
 
 
 def _linked(peer: str) -> Iterator[str]:
-    repository = next((REPOSITORIES[one] for one in REPOSITORIES if peer.startswith(one)), None)
-    for word in peer.split(" "):
+    words = peer.split(" ")
+    repository = next((word for word in words if "/" in word), REPOSITORIES.get(words[0]))
+    for word in words:
         found = re.fullmatch(r"#(\d+)(\W*)", word)
         if found is None or repository is None:
             yield word

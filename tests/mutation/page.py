@@ -13,10 +13,10 @@ PAGE = ROOT / "docs" / "reference" / "bugs-we-would-catch.md"
 _HEAD = """\
 # Bugs we would catch
 
-Bugs that other systems of this kind have shipped, or that their design invites. Each is a patch that puts the bug back
-into diptych while a few of our tests run; each time a test must fail, and say which promise was broken.
-`python -m tests.mutation` tries all {all} and prints how many were caught; `make test` tries the {fast} fast ones. Written by
-`python -m tests.mutation --page`.
+Bugs that other systems of this kind have shipped, or that their design invites. Each is a patch
+that puts the bug back into diptych while a few of our tests run; each time a test must fail, and
+say which promise is broken. `python -m tests.mutation` tries all {all} and prints how many are
+caught; `make test` tries the {fast} fast ones. Written by `python -m tests.mutation --page`.
 
 | bug | who had it | the test that catches it here |
 |---|---|---|

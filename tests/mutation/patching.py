@@ -5,8 +5,8 @@ of patching nothing and passing for caught.
 """
 
 from __future__ import annotations
-
 import __future__ as future
+
 import inspect
 import textwrap
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def _changed_code(function: Any, changes: tuple[tuple[str, str], ...]) -> Any:
     found: dict[str, Any] = {}
     flags = future.annotations.compiler_flag
     code = compile(text, f"<{function.__qualname__} with a bug>", "exec", flags, dont_inherit=True)
-    exec(code, function.__globals__, found)  # noqa: S102  our own source, with our own change
+    exec(code, function.__globals__, found)  # our own source, with our own change
     return found[function.__name__].__code__
 
 
@@ -100,8 +100,6 @@ class _Texts:
 
     def _fitting(self, name: str, changes: list[tuple[str, str]]) -> None:
         _changed((self._path / "sql" / f"{name}.sql").read_text("utf-8"), tuple(changes), name)
-
-
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from diptych.errors import DiptychError
 from tests.mutation.bugs import BUGS
 
+from diptych.errors import DiptychError
+
 _stack = ExitStack()
-_failures: list[dict[str, str]] = []
+_seen: dict[str, list[dict[str, str]]] = {"failed": [], "skipped": []}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,32 +29,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take it out, and tell what failed."""
+    """Take it out, and tell what was seen."""
     _stack.close()
-    if path := os.environ.get("DIPTYCH_TEST_BUG_FAILURES"):
-        Path(path).write_text(json.dumps(_failures), encoding="utf-8")
+    if path := os.environ.get("DIPTYCH_TEST_BUG_SEEN"):
+        Path(path).write_text(json.dumps(_seen), encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
-    """Note every failure, and whether a promise was said to be broken by it."""
+    """Note every failure, and whether it says that a promise is broken; and what was skipped."""
     report = yield
-    if report.failed:
-        error = None if call.excinfo is None else call.excinfo.value
-        _failures.append(
-            {
-                "test": item.nodeid,
-                "error": repr(error)[:300],
-                "says": "broken" if error is not None and _says_broken(error) else "",
-            }
-        )
+    error = None if call.excinfo is None else call.excinfo.value
+    if report.failed and error is not None:
+        says = "broken" if says_broken(error) else ""
+        failure = {"test": item.nodeid, "error": repr(error)[:300], "says": says}
+        _seen["failed"].append(failure)
+    elif report.skipped:
+        _seen["skipped"].append({"test": item.nodeid, "why": str(error)})
     return report
 
 
-def _says_broken(error: BaseException) -> bool:
+def says_broken(error: BaseException) -> bool:
     """Whether it is an expectation that was not met, and not a crash of the patched code."""
     if isinstance(error, BaseExceptionGroup):
-        return all(_says_broken(one) for one in error.exceptions)
+        return all(says_broken(one) for one in error.exceptions)
     if isinstance(error, pytest.fail.Exception):
         return not str(error).startswith("Timeout")
     return isinstance(error, AssertionError | DiptychError)

@@ -21,27 +21,33 @@ WITHIN_S = 180
 
 
 class Verdict(NamedTuple):
-    """How a run went: the tests that said a promise was broken, or why that counts for nothing."""
+    """How a run went: the tests that said a promise is broken, and what the first `said`; or why
+    that counts for nothing; or what the tests needed that is not there.
+    """
 
     bug: Bug
-    caught_by: list[str]
-    why: str
     seconds: float
+    caught_by: list[str]
     said: str = ""
+    why: str = ""
+    not_run: str = ""
 
 
 def run_with(bug: Bug) -> Verdict:
     """Run the tests of a bug with the bug, up to the first that fails."""
     began = time.monotonic()
-    code, failures, text = _pytest(bug.tests, bug.name)
-    caught = [one["test"] for one in failures if one["says"]]
+    code, seen, text = _pytest(bug.tests, bug.name)
     seconds = time.monotonic() - began
+    caught = [one for one in seen["failed"] if one["says"]]
     if code == 1 and caught:
-        said = next(one["error"] for one in failures if one["says"])
-        return Verdict(bug, caught, "", seconds, said)
-    crashed = "; ".join(f"{one['test']}: {one['error']}" for one in failures)
+        return Verdict(bug, seconds, [one["test"] for one in caught], caught[0]["error"])
+    if code == 0 and seen["skipped"]:
+        return Verdict(bug, seconds, [], not_run=seen["skipped"][0]["why"])
+    crashed = "; ".join(f"{one['test']}: {one['error']}" for one in seen["failed"])
     why = {0: "every test passes", 1: f"no promise was said to be broken: {crashed}"}
-    return Verdict(bug, [], why.get(code, f"pytest ended with {code}:\n{text[-2000:]}"), seconds)
+    return Verdict(
+        bug, seconds, [], why=why.get(code, f"pytest ended with {code}:\n{text[-2000:]}")
+    )
 
 
 def run_without(bugs: Iterable[Bug]) -> str:
@@ -51,10 +57,14 @@ def run_without(bugs: Iterable[Bug]) -> str:
     return "" if code == 0 else text
 
 
-def _pytest(tests: Iterable[str], bug: str) -> tuple[int, list[dict[str, str]], str]:
+Seen = dict[str, list[dict[str, str]]]
+
+
+def _pytest(tests: Iterable[str], bug: str) -> tuple[int, Seen, str]:
+    """Its exit code, what the plugin has seen, and what it printed."""
     with tempfile.TemporaryDirectory() as folder:
-        failures = Path(folder) / "failures.json"
-        told = {"DIPTYCH_TEST_BUG": bug, "DIPTYCH_TEST_BUG_FAILURES": str(failures)}
+        seen = Path(folder) / "seen.json"
+        told = {"DIPTYCH_TEST_BUG": bug, "DIPTYCH_TEST_BUG_SEEN": str(seen)}
         unused = ("cacheprovider", "randomly", "xdist")
         command = [sys.executable, "-m", "pytest", "-p", "tests.mutation.plugin", "-q", "--tb=line"]
         command += [part for one in unused for part in ("-p", f"no:{one}")]
@@ -64,11 +74,15 @@ def _pytest(tests: Iterable[str], bug: str) -> tuple[int, list[dict[str, str]], 
             env=_outside_of_pytest() | told,
             capture_output=True,
             text=True,
-            timeout=WITHIN_S * (1 if bug else 5),
+            timeout=WITHIN_S * (1 if bug else 4),
             check=False,
         )
-        found = json.loads(failures.read_text("utf-8")) if failures.exists() else []
-        return done.returncode, found, done.stdout + done.stderr
+        found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}
+        return (
+            done.returncode,
+            {"failed": [], "skipped": [], **found},
+            done.stdout + done.stderr,
+        )
 
 
 def _outside_of_pytest() -> dict[str, str]:

@@ -3,6 +3,7 @@
 A run that fails keeps its folder: the seed, every process's history, what the stores held.
 """
 
+# ruff: noqa: T201  printing is its job
 from __future__ import annotations
 
 import argparse
@@ -15,11 +16,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from diptych_examples.shop.demo import default_source
-from services.postgres import PrivatePostgres
 from tests.nemesis.checking import Checked, check
 from tests.nemesis.replaying import Replaying
 from tests.nemesis.stages import STAGES
+
+from diptych_examples.shop.demo import default_source
+from services.postgres import PrivatePostgres
 
 
 def main() -> int:

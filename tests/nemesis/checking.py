@@ -20,7 +20,7 @@ KEYS = {"GetLine": "Lines", "GetShelf": "Shelves", "GetTally": "Tallies"}
 
 
 class Checked(NamedTuple):
-    """What is wrong, and how much was looked at (a run in which nothing happened proves nothing)."""
+    """What is wrong, and how much was looked at: a run in which nothing happened proves nothing."""
 
     complaints: list[str]
     counts: Counter[str]
@@ -56,11 +56,7 @@ def lanes_of(event: Entry) -> list[tuple[str, str]]:
 
 def check(folder: Path) -> Checked:
     story = Story(folder)
-    complaints = [
-        complaint
-        for checker in (order, commands, answers_in_time, reads, sessions, operators, ends, runners)
-        for complaint in checker(story)
-    ]
+    complaints = [complaint for checker in CHECKERS for complaint in checker(story)]
     counts = Counter(one["what"] for history in story.histories.values() for one in history)
     return Checked(complaints, counts)
 
@@ -79,7 +75,7 @@ def order(story: Story) -> Iterator[str]:
 
 
 def commands(story: Story) -> Iterator[str]:
-    """What was accepted is there once and whole; what was rejected is not; no id has two answers."""
+    """What was accepted is there once and whole, what was rejected is not; an id has one answer."""
     twice = [name for name, count in Counter(e["name"] for e in story.events).items() if count > 1]
     if twice:
         yield f"R3 happened twice: {twice[:5]}"
@@ -98,8 +94,13 @@ def commands(story: Story) -> Iterator[str]:
             yield f"R{2 if there else 1} {command_id} was accepted, and {missing} is not there"
         elif what == "accept" and max(one["position"] for one in there) != position:
             yield f"R10 the token of {command_id} says {position}: {there}"
+
+
+def outcomes(story: Story) -> Iterator[str]:
+    """Everything was answered in the end, and nothing has happened that nobody asked for."""
     invoked = {one["id"] for one in story.all("invoke")}
-    if open_ := invoked - set(given):
+    answered = {one["id"] for one in story.all("accept", "reject")}
+    if open_ := invoked - answered:
         yield f"R13 never answered, though asked until the end: {sorted(open_)[:5]}"
     of_nobody = set(story.by_name) - {name for one in invoked for name in names_of(story, one)}
     if of_nobody:
@@ -142,13 +143,17 @@ def reads(story: Story) -> Iterator[str]:
             if count < wanted:
                 yield f"R10 {lane} after {one['after']} showed {count} of {wanted} ({one['how']})"
     for one in story.all("no row"):
-        if "kind" in one and one["error"].startswith("ProjectionFailed") and "bad" not in one["error"]:
+        if (
+            "kind" in one
+            and one["error"].startswith("ProjectionFailed")
+            and "bad" not in one["error"]
+        ):
             yield f"R11 {one['kind']} {one['key']}: {one['error']}"
 
 
 def sessions(story: Story) -> Iterator[str]:
     """Nobody who reads one row again and again sees time go back."""
-    if (story.stores.get("replicas")):
+    if story.stores.get("replicas"):
         return
     for name, history in story.histories.items():
         newest: dict[tuple[str, str], int] = {}
@@ -195,3 +200,16 @@ def runners(story: Story) -> Iterator[str]:
         if "runner had ended with an error" in text:
             last = [line for line in text.splitlines() if line.startswith("diptych.")]
             yield f"R12 a projection runner of {name} had ended: {last[:1]}"
+
+
+CHECKERS = (
+    order,
+    commands,
+    outcomes,
+    answers_in_time,
+    reads,
+    sessions,
+    operators,
+    ends,
+    runners,
+)

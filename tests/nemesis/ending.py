@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.nemesis.domain import Lines, Shelves, Tallies, application
 
 from diptych import App
 from diptych.errors import CheckpointMoved, LeaseLost
 from diptych.queries.read_store import Change, Find, Row
-from tests.nemesis.domain import Lines, Shelves, Tallies, application
-from tests.nemesis.worker import parked_of
 
 PAGE = 10_000
 
@@ -45,9 +44,9 @@ async def rows_of(app: App, projection: type) -> dict[str, Any]:
 
 async def retry_all(app: App) -> None:
     """Until nothing is parked: what only the mended release can fold is folded now."""
-    while await parked_of(app).groups():
+    while await app.parked.groups():
         try:
-            await parked_of(app).retry()
+            await app.parked.retry()
         except (CheckpointMoved, LeaseLost):
             await asyncio.sleep(0.01)
 
@@ -56,7 +55,7 @@ async def come_to_the_head(app: App) -> None:
     head = await app.log.head()
     for projection in (Lines, Shelves, Tallies):
         source = app.sources[projection]
-        while (await source.store.checkpoint(source.plan.name)).position < head:
+        while (await source.store.checkpoint(source.plan.name)).position < head:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

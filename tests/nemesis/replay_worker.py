@@ -26,9 +26,14 @@ async def demo(url: str, source: str, report: str) -> None:
         os.write(1, f"{tick.stage} {tick.done}\n".encode())
 
     done = await run_demo(url, source, IN_FLIGHT, tell)
-    whole = Path(report + ".part")
-    whole.write_text(done.to_json())
-    whole.rename(report)
+    keep(Path(report), done.to_json())
+
+
+def keep(path: Path, text: str) -> None:
+    """Whole or not at all: who waits for the file finds all of it."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.rename(path)
 
 
 async def runner(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The real orders replayed while processes and the server are killed, again and again, until done."""
+"""The real orders replayed while processes and the server are killed, until all are played."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from tests.nemesis.replay_worker import GAVE_UP, IN_FLIGHT
 
 from diptych_examples.shop.demo import run_demo
 from diptych_examples.shop.report import Report
-from tests.nemesis.replay_worker import GAVE_UP, IN_FLIGHT
 
 ROOT = Path(__file__).parents[2]
 COUNTED = (

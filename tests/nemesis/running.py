@@ -1,4 +1,4 @@
-"""One run: processes are started, a nemesis has its time with them, then everything ends in order."""
+"""One run: processes are started, a nemesis has its time with them, everything ends in order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from diptych.failpoints import POINTS
 from tests.nemesis.checking import Checked, check
 from tests.nemesis.faults import Fault
+
+from diptych.failpoints import POINTS
 
 ROOT = Path(__file__).parents[2]
 CAST = {
@@ -123,7 +124,9 @@ class Run:
             if now >= next_deed:
                 next_deed = now + 0.1 + self._chance.random()
                 if self._faults and self._chance.random() < 0.35 and not work:
-                    work.add(task := asyncio.create_task(self._do(self._chance.choice(self._faults))))
+                    work.add(
+                        task := asyncio.create_task(self._do(self._chance.choice(self._faults)))
+                    )
                     task.add_done_callback(work.discard)
                 else:
                     self._harm(self._chance.choice(self._slots), now)
@@ -197,4 +200,3 @@ class Run:
         )
         if done.returncode:
             self._slots[0].crashes.append(f"the end: {done.stderr[-3000:]}")
-

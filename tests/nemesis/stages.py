@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.postgres import PrivatePostgres
 from tests.nemesis.faults import PostgresFaults, SqliteFaults
 from tests.nemesis.running import Run
+
+from services.postgres import PrivatePostgres
 
 __all__ = ["STAGES", "on_postgres", "on_sqlite"]
 

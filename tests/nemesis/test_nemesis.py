@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tests.nemesis.stages import STAGES
 
 from services.problem import ServiceProblem
 from services.pytest_plugin import missing
-from tests.nemesis.stages import STAGES
 
 SECONDS = float(os.environ.get("NEMESIS_SECONDS", "12"))
 DONE = ("accept", "row", "begin", "kill", "stop")

@@ -9,9 +9,9 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.nemesis.replaying import Replaying
 
 from diptych_examples.shop.demo import DATA
-from tests.nemesis.replaying import Replaying
 
 SAMPLE = DATA / "sample.csv.gz"
 

@@ -13,21 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from diptych import App, Rejection
-from diptych.errors import (
-    CheckpointMoved,
-    ConfigurationError,
-    ConflictError,
-    DiptychError,
-    LeaseLost,
-    OutcomeUnknown,
-    ProjectionFailed,
-    StaleRead,
-    StoreUnavailable,
-)
-from diptych.operations.parked.parked_events import ParkedEvents
-from diptych.queries.wait import Arrivals
-from diptych.sync.hinge import Hinge
 from tests.nemesis.domain import (
     ACCOUNTS,
     SHELVES,
@@ -40,6 +25,18 @@ from tests.nemesis.domain import (
     command_of,
 )
 from tests.nemesis.history import History, entries, latest
+
+from diptych import App, Rejection
+from diptych.errors import (
+    CheckpointMoved,
+    ConfigurationError,
+    ConflictError,
+    LeaseLost,
+    OutcomeUnknown,
+    ProjectionFailed,
+    StaleRead,
+    StoreUnavailable,
+)
 
 CLIENTS = 4
 TRANSIENT = (StoreUnavailable, OutcomeUnknown, CheckpointMoved, LeaseLost, StaleRead)
@@ -170,7 +167,7 @@ async def operate(worker: Worker) -> None:
     """Retry what is parked, rebuild, switch back, verify: again and again, in any order."""
     app = worker.app
     tasks = {
-        "retry": lambda: parked_of(app).retry(),
+        "retry": app.parked.retry,
         "rebuild lines": lambda: app.rebuild(Lines),
         "rebuild shelves": lambda: app.rebuild(Shelves),
         "build lines": lambda: app.generations(Lines).build(),
@@ -197,14 +194,10 @@ async def operate(worker: Worker) -> None:
 
 async def verify(worker: Worker) -> None:
     found = await worker.app.verify()
-    told = [f"{one.projection} {one.key}: {one.kept} not {one.expected}" for one in found.differences]
+    told = [
+        f"{one.projection} {one.key}: {one.kept} not {one.expected}" for one in found.differences
+    ]
     worker.history.note("verified", ok=found.ok, rows=found.rows, differences=told[:5])
-
-
-def parked_of(app: App) -> ParkedEvents:
-    hinge = Hinge(app.log, app.parts.registry, Arrivals(), app.environment)
-    plans = app.parts.plans.values()
-    return ParkedEvents(hinge, lambda: [app.sources[plan.projection] for plan in plans])
 
 
 ROLES = {

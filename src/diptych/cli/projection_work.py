@@ -83,7 +83,7 @@ async def run_on(app: App, *, as_json: bool) -> None:
                     screen.show(found)
                 elif lines.changed(found):
                     print_json(facts_of(app, found))
-                if all(_is_stuck(one) for one in found if one.mode == "async"):
+                if all(_is_stuck(one) for one in found if one.mode in ("async", "handler")):
                     break  # nothing moves any more, or nothing has to
                 await asyncio.sleep(_RUN_LOOK_EVERY_S)
         _raise_if_stuck(found)

@@ -32,10 +32,10 @@ class EventHandler:
     likes, and what App(resources=[...]) holds, by annotation. `async def` is awaited; `def` is
     called in a thread. Events of a stream come in order, one at a time.
 
-    What is done outside cannot be undone by a store, so each event is handled *at least* once: after
-    a crash the one in flight comes again. `envelope.event_id` is the same then: give it to whoever
-    is called, to be known again. Rebuilding, building, verifying and repairing read models never
-    call a handler.
+    What is done outside cannot be undone by a store, so each event is handled *at least* once:
+    after a crash the one in flight comes again. `envelope.event_id` is the same then: give it to
+    whoever is called, to be known again. Rebuilding, building, verifying and repairing read models
+    never call a handler.
 
     Class options: `start` says where a handler that never ran begins: `"now"` (nothing is sent for
     history) or `"first"`. A call that raises is made again, `attempts` times in all, after pauses

@@ -7,5 +7,6 @@ after all: `waiting_fold`), `lease` and its `terms` (which process
 moves what), `inline` (projections inside the append's transaction), `rebuild` and `generations`
 (rows made anew beside those that are read), `unseen` (what a projection has not seen yet, folded on
 the spot), `freshness` and `settling` (waiting for a projection, wherever it runs), `panels` (all of
-it, started and stopped), `standing` and `status` (where everything is, and why).
+it, started and stopped), `calling`, `calling_again` and `handling` (event handlers, each past its
+mark), `standing` and `status` (where everything is, and why).
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from diptych.errors import LeaseLost
@@ -71,7 +71,8 @@ class HandlerSource(Source):
 class Caller:
     """Runs one event handler under the lease of `epoch`, until cancelled or told to stop.
 
-    `state` and `why` say what it is doing, `errors` how many calls have raised.
+    `state` and `why` say what it is doing, `errors` how many calls have raised. While it is `idle`
+    nothing is under way: no call, and none that is not marked yet.
     """
 
     def __init__(self, hinge: Hinge, source: HandlerSource, epoch: int) -> None:
@@ -81,6 +82,7 @@ class Caller:
         self.epoch = epoch
         self.name = source.plan.name
         self.stopping = False
+        self.idle = False
         self._hinge = hinge
         self._log = hinge.log
         self._environment = hinge.environment
@@ -104,7 +106,7 @@ class Caller:
         while not self.stopping:
             if await self._log.head() <= self._position:
                 self.state, self.why = "live", ""
-                await self._log.wait(self._position)
+                await self._rest(self._log.wait(self._position))
             else:
                 await self._handle(await self._subscription.deliver(self._position, _BATCH))
 
@@ -163,8 +165,16 @@ class Caller:
             else:
                 self.state, self.why = "catching up", ""
                 return None
-            await self._environment.sleep(pause_s * (0.5 + self._environment.random.random()))
+            chance = 0.5 + self._environment.random.random()
+            await self._rest(self._environment.sleep(pause_s * chance))
             pause_s = min(pause_s * 2, spec.longest_pause_s)
+
+    async def _rest(self, waiting: Coroutine[Any, Any, Any]) -> None:
+        self.idle = True
+        try:
+            await waiting
+        finally:
+            self.idle = False
 
     async def _confirm(self) -> None:
         """Ask the store whether the lease is still ours: no fence holds back what is outside."""

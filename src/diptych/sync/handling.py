@@ -57,7 +57,7 @@ class Handling:
         """Let the calls under way end, then let go of everything."""
         for caller in self._callers.values():
             caller.stopping = True
-            if caller.state == "live":
+            if caller.idle:
                 self._tasks[caller.name].cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=FINISH_WITHIN_S)
@@ -116,7 +116,7 @@ class Handling:
                 caller.state, caller.why = "retrying", str(error)
                 await environment.sleep(pause_s * (0.5 + environment.random.random()))
                 pause_s = min(pause_s * 2, RETRY_S[1])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, it is told
                 caller.state, caller.why = "failed", f"its caller ended with {error!r}"
                 _log.exception("the event handler %s cannot go on", caller.name)
                 return

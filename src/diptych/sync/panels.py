@@ -112,7 +112,12 @@ class Panels:
     ) -> Rebuild:
         """What rebuilds a projection."""
         return Rebuild(
-            self._hinge, source.store, source.first, throttle=throttle, progress=progress
+            self._hinge,
+            source.store,
+            source.first,
+            throttle=throttle,
+            progress=progress,
+            parks=source.first.name not in self.inline,
         )
 
     async def choose_again(self, source: Source) -> None:
@@ -155,7 +160,10 @@ class Panels:
         for _ in range(int(within_s / every_s)):
             stands = await source.store.checkpoints([source.plan.name, name])
             read = stands[source.plan.name]
-            if not read.fingerprint or stands[name].position >= read.position:
+            if not read.fingerprint:
+                return True
+            # Rows of a log that was restored to an older state may stand beyond its end.
+            if stands[name].position >= min(read.position, await self._hinge.log.head()):
                 return True
             await self._hinge.environment.sleep(every_s)
         return False
@@ -224,7 +232,7 @@ class Panels:
         return self._runs and len(self._moves(source)) > 1
 
     async def _open_inline(self, store: ReadStore, plans: list[Plan], *, refuse: bool) -> None:
-        runner = Runner(self._hinge, store, plans)
+        runner = Runner(self._hinge, store, plans, parks=False)
         await runner.catch_up()
         arrivals = self._hinge.arrivals
         for member in runner.members:

@@ -46,7 +46,8 @@ _IN_PLACE = "rebuilding it in place"
 class Rebuild:
     """Makes the rows of one projection anew, and decides which of them are read.
 
-    `throttle` is the most events per second that are folded; None: as many as can be.
+    `throttle` is the most events per second that are folded; None: as many as can be. With `parks`
+    False (inline) it ends at an event that fails.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Rebuild:
         *,
         throttle: float | None = None,
         progress: Progress | None = None,
+        parks: bool = True,
     ) -> None:
         if throttle is not None and throttle <= 0:
             raise ConfigurationError(f"throttle={throttle!r}: events per second are more than 0.")
@@ -69,6 +71,7 @@ class Rebuild:
         self._plan = plan
         self._throttle = throttle
         self._progress = progress
+        self._parks = parks
 
     # ---------------------------------------------------------------------------------- in place
 
@@ -245,11 +248,13 @@ class Rebuild:
     # ----------------------------------------------------------------------------------- moving
 
     async def _catch_up(self, plan: Plan, epoch: int, upto: int | None = None) -> None:
-        runner = Runner(self._hinge, self._store, [plan])
+        runner = Runner(self._hinge, self._store, [plan], parks=self._parks)
         member = runner.members[0]
         member.epoch = epoch
         await runner.find_checkpoints()
-        head = await self._hinge.log.head() if upto is None else upto
+        # Rows of a log that was restored to an older state may stand beyond its end.
+        head = await self._hinge.log.head()
+        head = head if upto is None else min(head, upto)
         largest = 25_000 if self._throttle is None else max(1, min(1_000, int(self._throttle / 4)))
         while member.runs and member.position < head:
             before, started = member.position, self._hinge.environment.monotonic_s()
@@ -278,6 +283,7 @@ class Rebuild:
         for _ in range(_ROUNDS):
             await self._catch_up(plan, epoch, (await self._store.checkpoint(other)).position)
             theirs = (await self._store.checkpoint(other)).position
+            theirs = min(theirs, await self._hinge.log.head())
             if theirs - (await self._store.checkpoint(plan.name)).position <= CLOSE:
                 return
         raise StaleRead(

@@ -55,9 +55,11 @@ _log = logging.getLogger("diptych")
 
 
 class Runner:
-    """Runs the projections `plans`, all kept in `store`."""
+    """Runs the projections `plans`, all in one `store`. Without `parks` they stop at what fails."""
 
-    def __init__(self, hinge: Hinge, store: ReadStore, plans: Sequence[Plan]) -> None:
+    def __init__(
+        self, hinge: Hinge, store: ReadStore, plans: Sequence[Plan], *, parks: bool = True
+    ) -> None:
         self.members = [Member(plan) for plan in plans]
         self.store = store
         self.folded = 0
@@ -66,7 +68,7 @@ class Runner:
         self._log = hinge.log
         self._arrivals = hinge.arrivals
         self._environment = hinge.environment
-        self._stepping = Stepping(hinge, store)
+        self._stepping = Stepping(hinge, store, parks=parks)
         self._leases: Leases | None = None
         self._look = asyncio.Event()
         self._died = False

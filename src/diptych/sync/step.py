@@ -46,10 +46,15 @@ _log = logging.getLogger("diptych")
 
 
 class Stepping:
-    """Moves projections of one store by one batch at a time."""
+    """Moves projections of one store by one batch at a time.
 
-    def __init__(self, hinge: Hinge, store: ReadStore) -> None:
+    With `parks` False a member stops at an event that fails: those that are inline go on with the
+    next append, which must not pass what waits.
+    """
+
+    def __init__(self, hinge: Hinge, store: ReadStore, *, parks: bool = True) -> None:
         self.leases: Leases | None = None
+        self._parks = parks
         self._hinge = hinge
         self._store = store
         self._subscriptions: dict[tuple[str, ...], Subscription] = {}
@@ -83,14 +88,16 @@ class Stepping:
             await self._write(folded)
         except TRANSIENT:
             raise
-        except Exception:  # noqa: BLE001  one of them cannot be written; the others must not wait
+        except Exception as error:  # noqa: BLE001  one cannot be written; the others must not wait
             for member, _ in folded:
-                await self._search(member, delivery)
+                await self._search(member, delivery, error)
 
     async def _fold(
         self, member: Member, envelopes: Sequence[Envelope], after: int, upto: int
     ) -> Change:
         """What a projection makes of a batch. Raises ProjectionFailed when it must stop."""
+        if not self._parks:
+            return await self._fold_at_once(member, envelopes, after, upto)
         with suppress(ProjectionFailed):
             return await self._fold_at_once(member, envelopes, after, upto)
         return await self._fold_apart(member, envelopes, after, upto)
@@ -165,8 +172,11 @@ class Stepping:
             await failpoint("runner.after_park", changes=changes)
         await failpoint("runner.after_apply", changes=changes)
 
-    async def _search(self, member: Member, delivery: Delivery) -> None:
+    async def _search(self, member: Member, delivery: Delivery, error: Exception) -> None:
         """Find the events that cannot be written, and park them; write all others."""
+        if not self._parks:
+            member.error = _refused(member, error)
+            return
         wanted = [one for one in delivery.envelopes if type(one.event) in member.plan.steps]
         with _stopping(member):
             # A store that refuses even this has something against all of them.
@@ -223,6 +233,9 @@ class Stepping:
             entries: list[Parked] = []
             wanted = self._wants(member, stored.type, error)
             if wanted and not member.parking.skips_all(stored):
+                if not self._parks:
+                    member.error = delivery.failure(member.plan.name)
+                    continue
                 lane = Lane(stored.stream, by_stream=True)
                 now = self._hinge.environment.time_us()
                 entries.append(parked_because(error, lane, stored, now))

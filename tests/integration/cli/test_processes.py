@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -238,3 +239,17 @@ def test_a_projection_whose_code_has_changed_says_so_until_it_is_rebuilt(diptych
     assert diptych("projections", "rebuild", "balances", *new).returncode == 0
     assert diptych("check", *new).returncode == 0
     assert diptych("verify", *new).returncode == 0
+
+
+def test_f33_a_build_says_how_far_it_is_how_fast_and_how_long_it_will_take(diptych, deposits):
+    deposits(100)
+    done = diptych("projections", "build", "balances", "--throttle", "20", "--json")
+    assert json.loads(done.stdout)["events"] == 100
+    [line, *_] = done.stderr.splitlines()
+    assert re.fullmatch(
+        r"Building balances: \d+ of 100 events \(\d+%\), \d+/s, [\d.]+ m?s left", line
+    ), line
+    assert diptych("projections", "switch", "balances", "--if-same").returncode == 0
+    assert diptych("ask", "Richest", "--json").returncode == 0
+    listed = json.loads(diptych("projections", "generations", "balances", "--json").stdout)
+    assert [one["role"] for one in listed["generations"]] == ["kept", "served"]

@@ -12,7 +12,8 @@ from typing import Any
 from banking import BANK, Account, Balances, Deposit, Richest, Transfer, Withdraw
 
 from diptych import App, Rejection
-from diptych.errors import ConflictError
+from diptych.errors import ConflictError, VersionConflict
+from diptych.events.log import Append, EventToStore, StreamAppend
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "async": {},
@@ -97,6 +98,38 @@ async def storm(url: str, kind: str, count: str) -> None:
         os.write(1, json.dumps([repr(found), verified.ok, status]).encode() + b"\n")
 
 
+async def race(url: str, number: str, clients: str, versions: str) -> None:
+    """At each line that comes in, have some clients append to the version it says; say who won."""
+    async with App("bank", BANK, write=url) as app:
+        os.write(1, b"ready\n")
+        for _ in range(int(versions)):
+            version = int(await asyncio.to_thread(sys.stdin.readline))
+
+            async def write(client: int, version: int = version) -> str | None:
+                name = f"{number}-{client}-{version}"
+                event = EventToStore("Counted", 1, json.dumps(name).encode(), b"{}")
+                try:
+                    await app.log.append(Append((StreamAppend("counter", version, (event,)),)))
+                except VersionConflict:
+                    return None
+                return name
+
+            won = await asyncio.gather(*(write(client) for client in range(int(clients))))
+            os.write(1, json.dumps([name for name in won if name]).encode() + b"\n")
+
+
+async def same(url: str, command_id: str, count: str) -> None:
+    """Wait for a line, then dispatch one command so many times at once; say what was answered."""
+    async with App("bank", BANK, write=url) as app:
+        os.write(1, b"ready\n")
+        await asyncio.to_thread(sys.stdin.readline)
+        sent = [app.dispatch(Deposit("a", 1), id=command_id) for _ in range(int(count))]
+        answers = [(str(done.token), done.repeated) for done in await asyncio.gather(*sent)]
+        os.write(1, json.dumps(answers).encode() + b"\n")
+
+
+TASKS = {"work_off": work_off, "storm": storm, "race": race, "same": same}
+
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    asyncio.run({"work_off": work_off, "storm": storm}[task](*arguments))
+    asyncio.run(TASKS[task](*arguments))

@@ -165,6 +165,54 @@ async def test_f37_the_asker_chooses_what_happens_when_the_replica_is_behind(pai
         assert (replica.lag_events, replica.delay_s) == (0, 0.0)
 
 
+async def test_f37_two_who_read_and_tell_each_other_never_see_time_go_back(pair):
+    """A long fork: two commits, seen by one on the primary, by the other on a replica. What one has
+    seen is a token for the other.
+    """
+    async with (
+        bank(pair.url, inline=[Balances, Deposits]) as primary,
+        bank(pair.url, pair.replica_url, inline=[Balances, Deposits]) as copied,
+    ):
+        done = await primary.dispatch(Deposit("a"))
+        assert await copied.ask(GetBalance("a"), after=done, within_s=20) == 1
+        async with replay_paused(pair.replica_url):
+            await asyncio.gather(primary.dispatch(Deposit("a")), primary.dispatch(Deposit("b")))
+            seen = await primary.head_token()
+            assert await primary.ask(GetBalance("b"), after=seen) == 1
+            assert await copied.ask(GetBalance("b")) == 0, "a replica is older, and may be"
+            for account, amount in (("a", 2), ("b", 1)):
+                with pytest.raises(StaleRead):
+                    await copied.ask(GetBalance(account), after=seen, within_s=0.05)
+                found = await copied.ask(
+                    GetBalance(account), after=seen, within_s=0.05, on_stale="primary"
+                )
+                assert found == amount
+            waiting = asyncio.create_task(copied.ask(GetBalance("b"), after=seen, within_s=20))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        assert await waiting == 1, "it waited, and the replica came"
+
+
+async def test_f37_rows_that_were_rebuilt_are_read_on_the_replica_too(pair):
+    """Another set of rows by another name; the replica is asked for it as soon as it is known."""
+    async with bank(pair.url, pair.replica_url) as app:
+        done = await app.dispatch(Deposit("a"))
+        assert await app.ask(GetBalance("a"), after=done, within_s=20) == 1
+        for _ in range(2):
+            await app.rebuild(Balances)
+            assert await app.ask(GetBalance("a"), after=done, within_s=20) == 1
+        async with asyncio.timeout(20):
+            while app.sources[Balances].plan.name not in app._replicas._replicas[0].known:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # a probe will do it
+        done = await app.dispatch(Deposit("a"))
+        assert await app.ask(GetBalance("a"), after=done, within_s=20) == 2
+        assert (await app.replicas())[0].up
+        name = app.sources[Balances].plan.name
+    async with bank(pair.url, pair.replica_url) as app:
+        assert await app.ask(GetBalance("a"), after=done, within_s=20) == 2
+        assert app._replicas._replicas[0].known >= {name}, "known from the first moment on"
+
+
 async def test_a_dead_replica_does_not_stop_reads(pair):
     async with bank(pair.url, pair.replica_url, inline=[Balances]) as app:
         done = await app.dispatch(Deposit("a"))

@@ -64,6 +64,22 @@ async def test_everything_acknowledged_survives_kill_9(path, start):
         path.unlink()
 
 
+@pytest.mark.timeout(120)
+async def test_f12_processes_that_write_read_and_checkpoint_at_once_see_no_error(path, start):
+    log = SqliteEventLog(path)
+    await log.open()
+    processes = [start("bustle", path, name, 250) for name in "abcd"]
+    largest = [int(output) for output in [await finish(process) for process in processes]]
+    events = await log.read(0, 10_000)
+    assert [event.position for event in events] == list(range(1, 4 * 4 * 250 + 1))
+    for stream in {event.stream for event in events}:
+        versions = [event.version for event in events if event.stream == stream]
+        assert versions == list(range(1, 251))
+    assert 0 < max(largest) < 32 << 20, "the write-ahead log is bounded, whoever reads"
+    await log.close()
+    assert path.stat().st_size > 45 << 20
+
+
 async def test_a_reader_is_woken_by_another_process(log, path, start):
     waiting = asyncio.create_task(log.wait(0))
     await finish(start("append", path, "elsewhere"))

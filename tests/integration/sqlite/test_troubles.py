@@ -155,7 +155,9 @@ async def test_f12_the_write_ahead_log_is_recycled_and_gone_after_close(path):
     assert path.stat().st_size > 15 << 20
 
 
-async def test_f12_a_long_reader_that_makes_the_file_grow_is_reported(log, other, caplog, monkeypatch):
+async def test_f12_a_long_reader_that_makes_the_file_grow_is_reported(
+    log, other, caplog, monkeypatch
+):
     monkeypatch.setattr("diptych.adapters.sqlite.wal._WORRY_PAGES", 2000)
     await log.append(add())
     other.execute("BEGIN")
@@ -166,3 +168,43 @@ async def test_f12_a_long_reader_that_makes_the_file_grow_is_reported(log, other
     other.execute("COMMIT")
     assert "Find the long reader" in caplog.text
     assert caplog.text.count("has grown") < 5
+
+
+def flip_a_bit(path, column, position):
+    """The text of a column of an event becomes one that no UTF-8 has."""
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS events_never_change")
+        for (trigger,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'"
+        ).fetchall():
+            connection.execute(f'DROP TRIGGER "{trigger}"')
+        connection.execute(
+            f"UPDATE events SET {column} = CAST(x'41ff' AS TEXT) WHERE position = ?", (position,)
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize("column", ["stream", "type"])
+async def test_f12_a_text_that_is_no_utf8_is_said_with_its_position(tmp_path, column):
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    for version in range(5):
+        await log.append(add(expected=version))
+    await log.close()
+    flip_a_bit(tmp_path / "log.db", column, 4)
+    await log.open()
+    assert len(await log.read(0, 3)) == 3
+    with pytest.raises(StoreError, match=r"position 4 .*UTF-8"):
+        await log.read(1, 10)
+    with pytest.raises(StoreError, match=r"position 4 .*UTF-8"):
+        await log.read(3, 1)
+    assert len(await log.read(4, 10)) == 1
+    await log.close()
+
+
+async def test_f12_own_sql_says_that_a_text_is_no_utf8(tmp_path):
+    store = SqliteReadStore(tmp_path / "read.db")
+    await store.open([])
+    with pytest.raises(StoreError, match="UTF-8"):
+        await store.select("SELECT CAST(x'41ff' AS TEXT) AS text")
+    await store.close()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
+
+import apsw
 
 from diptych.adapters.sqlite.event_log import SqliteEventLog
 from diptych.errors import VersionConflict
@@ -55,6 +58,45 @@ async def acknowledge(path: str) -> None:
     await asyncio.gather(*(client(number) for number in range(8)))
 
 
+def size_of(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+async def bustle(path: str, name: str, count: str) -> None:
+    """Write, read and checkpoint at once; any error ends it. Says how large the WAL has become."""
+    log = SqliteEventLog(path)
+    await log.open()
+    own = apsw.Connection(path)
+    own.set_busy_timeout(30_000)
+    done = asyncio.Event()
+    largest = 0
+
+    async def write(number: int) -> None:
+        for version in range(int(count)):
+            await log.append(one(f"{name}-{number}", version, b'"%s"' % (b"x" * 12_000)))
+
+    async def read() -> None:
+        seen = 0
+        while not done.is_set():
+            seen += len(await log.read(seen, 100))
+            await asyncio.sleep(0.001)
+
+    async def checkpoint() -> None:
+        nonlocal largest
+        while not done.is_set():
+            largest = max(largest, size_of(f"{path}-wal"))
+            await asyncio.to_thread(own.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+            await asyncio.sleep(0.05)
+
+    others = asyncio.gather(read(), checkpoint())
+    await asyncio.gather(*(write(number) for number in range(4)))
+    done.set()
+    await others
+    own.close()
+    await log.close()
+    os.write(1, b"%d" % largest)
+
+
 async def append(path: str, stream: str) -> None:
     """Append one event."""
     log = SqliteEventLog(path)
@@ -63,6 +105,8 @@ async def append(path: str, stream: str) -> None:
     await log.close()
 
 
+TASKS = {"storm": storm, "acknowledge": acknowledge, "append": append, "bustle": bustle}
+
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    asyncio.run({"storm": storm, "acknowledge": acknowledge, "append": append}[task](*arguments))
+    asyncio.run(TASKS[task](*arguments))

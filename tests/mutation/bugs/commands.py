@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from diptych.adapters.memory.event_log import MemoryEventLog
-from diptych.commands.handler import Deciding
 from tests.mutation.bug import Patch, bug
 from tests.mutation.patching import rewritten
+
+from diptych.adapters.memory.event_log import MemoryEventLog
+from diptych.commands.handler import Deciding
 
 __all__: list[str] = []
 
@@ -26,9 +27,11 @@ def cache_filled_before_the_commit() -> Patch:
 
 @bug(
     "no issue known: an inbox table in a transaction of its own",
-    "The command id is recorded in a transaction after that of the events: who comes between the two "
-    "with the same id, or after a crash there, has a second effect",
-    ["tests/contract/test_memory_event_log.py::TestMemoryEventLog::test_g7_one_of_many_with_the_same_id_writes"],
+    "The command id is recorded in a transaction after that of the events: who comes between with "
+    "the same id, or after a crash there, is not given the first answer",
+    [
+        "tests/contract/test_memory_event_log.py::TestMemoryEventLog::test_g7_one_of_many_with_the_same_id_writes"
+    ],
 )
 def command_id_recorded_after_the_commit() -> Patch:
     write = "        appended = self._write(append, undo)\n"
@@ -55,15 +58,20 @@ def command_id_recorded_after_the_commit() -> Patch:
 def unknown_outcome_tried_again() -> Patch:
     return rewritten(
         Deciding._append,
-        ("    done = await tools.log.append(\n        Append(", "    async def appended(it):\n"
-         "        from diptych.errors import OutcomeUnknown\n"
-         "        try:\n"
-         "            return await tools.log.append(it)\n"
-         "        except OutcomeUnknown:\n"
-         "            again = held.version + len(events)\n"
-         "            streams = (StreamAppend(stream, again, stored),)\n"
-         "            return await tools.log.append(Append(streams))\n"
-         "    done = await appended(\n        Append("),
+        (
+            "    done = await tools.log.append(\n        Append(",
+            (
+                "    async def appended(it):\n"
+                "        from diptych.errors import OutcomeUnknown\n"
+                "        try:\n"
+                "            return await tools.log.append(it)\n"
+                "        except OutcomeUnknown:\n"
+                "            again = held.version + len(events)\n"
+                "            streams = (StreamAppend(stream, again, stored),)\n"
+                "            return await tools.log.append(Append(streams))\n"
+                "    done = await appended(\n        Append("
+            ),
+        ),
     )
 
 
@@ -73,4 +81,6 @@ def unknown_outcome_tried_again() -> Patch:
     [DECIDING + "test_a_rejection_decided_on_a_stale_cache_is_decided_again"],
 )
 def rejection_of_a_stale_cache_believed() -> Patch:
-    return rewritten(Deciding._attempt, ("if cached is not None and (isinst", "if False and (isinst"))
+    return rewritten(
+        Deciding._attempt, ("if cached is not None and (isinst", "if False and (isinst")
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from diptych.queries.wait import Arrivals
-from diptych.sync.freshness import Waiting
 from tests.mutation.bug import Patch, bug
 from tests.mutation.patching import all_of, rewritten
+
+from diptych.queries.wait import Arrivals
+from diptych.sync.freshness import Waiting
 
 __all__: list[str] = []
 
@@ -24,11 +25,13 @@ def waiting_by_sleeping_first() -> Patch:
         Arrivals.wait,
         (
             "        await future\n",
-            "        until = loop.time() + within_s\n"
-            "        while loop.time() < until:\n"
-            "            await asyncio.sleep(min(0.05, within_s))\n"
-            "            if future.done():\n"
-            "                break\n",
+            (
+                "        until = loop.time() + within_s\n"
+                "        while loop.time() < until:\n"
+                "            await asyncio.sleep(min(0.05, within_s))\n"
+                "            if future.done():\n"
+                "                break\n"
+            ),
         ),
     )
 
@@ -47,9 +50,11 @@ def satisfied_by_another_projection() -> Patch:
 
 @bug(
     "Marten #4041, #5161, #3080",
-    "A wait looks at the progress of everybody, so one projection that stands still, or is no longer "
-    "used, makes every wait time out",
-    ["tests/unit/queries/test_wait.py::test_a_projection_that_stands_still_holds_up_nobody_elses_wait"],
+    "A wait looks at the progress of everybody, so one projection that stands still, or is no "
+    "longer used, makes every wait time out",
+    [
+        "tests/unit/queries/test_wait.py::test_a_projection_that_stands_still_holds_up_nobody_elses_wait"
+    ],
 )
 def held_up_by_another_projection() -> Patch:
     return rewritten(
@@ -74,6 +79,8 @@ def tokens_compared_by_time() -> Patch:
         return found
 """
     return all_of(
-        rewritten(Waiting._reached, ("    if found.position < position:\n        return None\n", early)),
+        rewritten(
+            Waiting._reached, ("    if found.position < position:\n        return None\n", early)
+        ),
         rewritten(Waiting._wait, ("    if here and not await", "    if False and not await")),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tests.mutation.bug import Patch, bug
+from tests.mutation.patching import replaced, rewritten, sql_rewritten
+
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.adapters.sqlite.connection import connect_writing
 from diptych.adapters.sqlite.event_log import SqliteEventLog
 from diptych.adapters.sqlite.transaction import GroupCommit
-from tests.mutation.bug import Patch, bug
-from tests.mutation.patching import replaced, rewritten, sql_rewritten
 
 __all__: list[str] = []
 
@@ -21,7 +22,9 @@ INLINE = "tests/unit/sync/test_inline.py::"
     [SQLITE + "test_g4_versions_are_dense_in_each_stream"],
 )
 def stream_read_without_order() -> Patch:
-    return sql_rewritten("sqlite", select_stream=[("ORDER BY version LIMIT", "ORDER BY random() LIMIT")])
+    return sql_rewritten(
+        "sqlite", select_stream=[("ORDER BY version LIMIT", "ORDER BY random() LIMIT")]
+    )
 
 
 @bug(
@@ -44,7 +47,9 @@ def filtered_events_paged_by_offset() -> Patch:
 @bug(
     "NATS JetStream (Jepsen, 2.12.1)",
     "A write is acknowledged before it is on the disk, which syncs it some time later",
-    ["tests/unit/adapters/sqlite/test_connection.py::test_commits_are_durable_unless_chosen_otherwise"],
+    [
+        "tests/unit/adapters/sqlite/test_connection.py::test_commits_are_durable_unless_chosen_otherwise"
+    ],
 )
 def acknowledged_before_the_disk_has_it() -> Patch:
     return rewritten(
@@ -54,7 +59,7 @@ def acknowledged_before_the_disk_has_it() -> Patch:
 
 @bug(
     "no issue known: a handler that is called once the commit has returned",
-    "An inline projection is run after the commit: when it fails, the events are there all the same",
+    "An inline projection is run after the commit: when it fails, the events are there anyway",
     [INLINE + "test_an_inline_projection_that_fails_refuses_the_command"],
 )
 def inline_after_the_commit_in_memory() -> Patch:
@@ -68,7 +73,9 @@ def inline_after_the_commit_in_memory() -> Patch:
 @bug(
     "no issue known: a handler that is called once the commit has returned",
     "The same on SQLite: the rows are written in a transaction after that of the events",
-    ["tests/contract/test_sqlite_read_store.py::TestSqliteInline::test_g1_what_a_refusing_participant_wrote_is_taken_back"],
+    [
+        "tests/contract/test_sqlite_read_store.py::TestSqliteInline::test_g1_what_a_refusing_participant_wrote_is_taken_back"
+    ],
 )
 def inline_after_the_commit_in_sqlite() -> Patch:
     join = "self._let_participants_join(appends, head)"

@@ -20,6 +20,7 @@ from banking import (
 
 from diptych import App, Projection, Sql, SqlProjection
 from diptych.errors import ConfigurationError, StaleRead
+from diptych.operations.generations_compared import GenerationsCompared, compare_rows
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
 from diptych.queries.standings import Lease, LeaseSwap
@@ -185,6 +186,34 @@ async def test_f33_a_comparison_names_exactly_the_keys_that_differ():
             (query.account_id, now.balance, then.balance) for query, now, then in compared.answers
         ] == [("b", 99, 1)]
         assert (compared.old_rows, compared.new_rows, compared.queries) == (4, 4, 2)
+
+
+class Again:
+    """Another version of the projection, which is wrong about deposits of 5."""
+
+    class Balances(Projection[Balance], version=2):
+        def deposited(self, row: Balance, event: Deposited) -> None:
+            row.balance += 50 if event.amount == 5 else event.amount
+
+
+async def test_f33_a_difference_that_comes_while_rows_are_compared_is_found(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/bank.db"
+    new = App("bank", [Account, Again.Balances], write=url)
+    async with App("bank", BANK, write=url) as old, new:
+        for account in ("a", "b"):
+            await old.dispatch(Deposit(account, 1))
+        generations = new.generations(Again.Balances)
+        await generations.build()
+
+        async def and_then_comes_a_deposit(*sides: Any) -> GenerationsCompared:
+            compared = await compare_rows(*sides)
+            assert compared.same
+            await old.dispatch(Deposit("a", 5))
+            await old.settle()
+            return compared
+
+        monkeypatch.setattr("diptych.operations.generations.compare_rows", and_then_comes_a_deposit)
+        assert (await generations.compare()).differing == ("a",)
 
 
 async def test_f33_what_was_skipped_stays_skipped_in_new_rows():

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-
-import asyncpg
+from typing import TypeVar
 
 __all__ = ["connect_through"]
 
+C = TypeVar("C")
+
 
 async def connect_through(
-    connect: Callable[[], Awaitable[asyncpg.Connection]],
-    abandoned: Callable[[asyncpg.Connection | None], None],
-) -> asyncpg.Connection:
+    connect: Callable[[], Awaitable[C]],
+    abandoned: Callable[[C | None], None],
+) -> C:
     """The new connection.
 
     When the caller is cancelled, connecting goes on to its end, and `abandoned` is called with what
@@ -30,8 +31,8 @@ async def connect_through(
 
 
 def _hand_over(
-    abandoned: Callable[[asyncpg.Connection | None], None],
-    connecting: asyncio.Future[asyncpg.Connection],
+    abandoned: Callable[[C | None], None],
+    connecting: asyncio.Future[C],
 ) -> None:
     failed = connecting.cancelled() or connecting.exception() is not None
     abandoned(None if failed else connecting.result())

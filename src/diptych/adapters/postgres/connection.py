@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 import asyncpg
 
+from diptych.adapters.postgres.silence import Silence, WatchedConnection, socket_of
 from diptych.adapters.postgres.statements import quoted
 from diptych.adapters.postgres.url import Location
 
@@ -12,23 +16,31 @@ __all__ = [
     "connect_listening",
     "connect_reading",
     "connect_writing",
+    "keep_alive",
     "writing_name",
 ]
 
+_PROBES = 3
+"""Unanswered keepalives after which the operating system gives a connection up."""
 
-async def connect_reading(location: Location) -> asyncpg.Connection:
+
+async def connect_reading(location: Location, silence: Silence | None = None) -> WatchedConnection:
     """A connection for reads of any kind, also those that users write. Raises driver errors."""
-    return await _connect(location, "reading", default_transaction_read_only="on")
+    return await _connect(location, silence, "reading", default_transaction_read_only="on")
 
 
-async def connect_keyed(location: Location) -> asyncpg.Connection:
+async def connect_keyed(location: Location, silence: Silence | None = None) -> WatchedConnection:
     """A connection for our own reads, which find rows by key; see connect_writing."""
     return await _connect(
-        location, "reading by key", default_transaction_read_only="on", enable_seqscan="off"
+        location,
+        silence,
+        "reading by key",
+        default_transaction_read_only="on",
+        enable_seqscan="off",
     )
 
 
-async def connect_writing(location: Location) -> asyncpg.Connection:
+async def connect_writing(location: Location, silence: Silence | None = None) -> WatchedConnection:
     """A connection for appends, or for changes of read models.
 
     Its statements find rows by key in tables that may have been empty when the statement was
@@ -38,22 +50,57 @@ async def connect_writing(location: Location) -> asyncpg.Connection:
     milliseconds = str(int(location.timeout_s * 1000))
     return await _connect(
         location,
+        silence,
         "writing",
+        pipelined=True,
         enable_seqscan="off",
         # A process that is stopped, or cut off, in a transaction must not stop all others.
         idle_in_transaction_session_timeout=milliseconds,
     )
 
 
-async def connect_listening(location: Location) -> asyncpg.Connection:
+async def connect_listening(
+    location: Location, silence: Silence | None = None
+) -> WatchedConnection:
     """A connection that only waits to be told. Raises driver errors."""
-    return await _connect(location, "listening")
+    return await _connect(location, silence, "listening")
 
 
-async def _connect(location: Location, purpose: str, **settings: str) -> asyncpg.Connection:
-    return await asyncpg.connect(
+def keep_alive(
+    connection: asyncpg.Connection, location: Location, *, pipelined: bool = False
+) -> None:
+    """Let the operating system notice a machine that has vanished, also where nobody waits for a
+    statement: within about `timeout_s`. On a `pipelined` connection more statements are sent than
+    the server has room for: that it does not take them means nothing.
+    """
+    pause_s = max(int(location.timeout_s / (_PROBES + 1)), 1)
+    options = {
+        "TCP_KEEPIDLE": pause_s,
+        "TCP_KEEPINTVL": pause_s,
+        "TCP_KEEPCNT": _PROBES,
+    }
+    if not pipelined:
+        options["TCP_USER_TIMEOUT"] = int(location.silence_s * 1000)
+    with contextlib.suppress(AttributeError, OSError):  # a Unix socket has no wire
+        found = socket_of(connection)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):
+                found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def _connect(
+    location: Location,
+    silence: Silence | None,
+    purpose: str,
+    *,
+    pipelined: bool = False,
+    **settings: str,
+) -> WatchedConnection:
+    connection: WatchedConnection = await asyncpg.connect(
         location.dsn,
         timeout=location.timeout_s,
+        connection_class=WatchedConnection,
         server_settings={
             "application_name": _name(location, purpose),
             # What is made is made in the schema; what the application had before is found, too.
@@ -65,6 +112,9 @@ async def _connect(location: Location, purpose: str, **settings: str) -> asyncpg
             **settings,
         },
     )
+    keep_alive(connection, location, pipelined=pipelined)
+    connection.silence = silence
+    return connection
 
 
 def writing_name(location: Location) -> str:

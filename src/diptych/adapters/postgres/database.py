@@ -18,6 +18,7 @@ from diptych.adapters.postgres.connection import (
 )
 from diptych.adapters.postgres.head import HeadWatch
 from diptych.adapters.postgres.pool import Pool
+from diptych.adapters.postgres.silence import Silence
 from diptych.adapters.postgres.url import Location
 from diptych.adapters.postgres.writer import Writer
 from diptych.errors import ConfigurationError
@@ -52,11 +53,13 @@ class PostgresDatabase:
         self._users = 0
         self._changing = asyncio.Lock()
         make = partial(Pool, place=location.place, patience_s=location.timeout_s)
-        self._reading = make(partial(connect_reading, location), location.connections)
-        self._keyed = make(partial(connect_keyed, location), location.connections)
+        self.silence = Silence(location)
+        self._reading = make(partial(connect_reading, location, self.silence), location.connections)
+        self._keyed = make(partial(connect_keyed, location, self.silence), location.connections)
         self.watches: list[HeadWatch] = []
         self._writer: Writer | None = None
-        self._writing = make(partial(connect_writing, location), _TRANSACTIONS)
+        self._writing = make(partial(connect_writing, location, self.silence), _TRANSACTIONS)
+        self.silence.noticed.append(self._distrust)
 
     @staticmethod
     async def share(location: Location) -> PostgresDatabase:
@@ -100,17 +103,22 @@ class PostgresDatabase:
                 pool.terminate()
             else:
                 await pool.close()
+        self.silence.close()
 
     def writer(self, time_us: Callable[[], int]) -> Writer:
         """The writer of the log in this schema; all who share the database share it."""
         if self._writer is None:
-            self._writer = Writer(self.location, self._head_moved, time_us)
+            self._writer = Writer(self.location, self._head_moved, time_us, self.silence)
         return self._writer
 
     async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
-        """The rows of one statement of ours, which finds rows by key or in the order of an index.
-        Raises translated errors.
+        """The rows of one short statement of ours, which finds rows by key or in the order of an
+        index. Raises translated errors; StoreUnavailable when it took longer than `silence_s`.
         """
+        return await self._keyed.fetch(statement, *arguments, promptly=True)
+
+    async def find(self, statement: str, *arguments: Any) -> list[Any]:
+        """As `fetch`, for a statement that may have to look at any number of rows."""
         return await self._keyed.fetch(statement, *arguments)
 
     async def select(self, statement: str, *arguments: Any) -> list[Any]:
@@ -143,6 +151,15 @@ class PostgresDatabase:
     def _head_moved(self, head: int) -> None:
         for watch in self.watches:
             watch.moved(head)
+
+    def _distrust(self) -> None:
+        """One connection was found silent: those that nobody uses are not kept."""
+        for pool in (self._reading, self._keyed, self._writing):
+            pool.forget_idle()
+        for watch in self.watches:
+            watch.forget()
+        if self._writer is not None:
+            self._writer.forget()
 
     async def _open(self) -> None:
         async with self._keyed.use() as connection:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from diptych.adapters.postgres.silence import NoAnswer
 from diptych.errors import (
     ConfigurationError,
     DiptychError,
@@ -115,6 +116,15 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[DiptychError], str]
         ),
     ),
     (
+        (NoAnswer,),
+        StoreUnavailable,
+        (
+            "PostgreSQL at {place} answered no more ({error}): that connection was closed, and "
+            "what was not committed is not written. Try again, on a new one; look at the network; "
+            "or wait longer: ?timeout_s=60."
+        ),
+    ),
+    (
         (TimeoutError,),
         StoreUnavailable,
         (
@@ -128,6 +138,15 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[DiptychError], str]
         (
             "PostgreSQL at {place} cannot be reached ({error}); nothing was written. Check that it "
             "runs and takes connections there, then try again."
+        ),
+    ),
+    (
+        (asyncpg.InFailedSQLTransactionError,),
+        StoreError,
+        (
+            "the transaction at {place} has failed before, by a statement whose error was "
+            "swallowed ({error}); nothing was written, and nothing of it can be committed. Let "
+            "that error end the transaction, or put the statement into a savepoint, and begin anew."
         ),
     ),
     (

@@ -81,7 +81,7 @@ class PostgresEventLog:
         self._reader = LogReader(database)
         self._watch = HeadWatch(
             self._reader.head,
-            partial(connect_listening, self._location),
+            partial(connect_listening, self._location, database.silence),
             channel_of(self._identity),
             self._location.place,
         )

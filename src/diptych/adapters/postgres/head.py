@@ -65,6 +65,12 @@ class HeadWatch:
             else:
                 self._waiting.append((after, future))
 
+    def forget(self) -> None:
+        """Listen anew, on another connection, for as long as somebody waits."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
     async def close(self) -> None:
         """Tell all who wait that there will be nothing more."""
         self._closed = True
@@ -104,8 +110,9 @@ class HeadWatch:
     async def _listen(self) -> None:
         if self._connection is not None and not self._connection.is_closed():
             return
-        self._connection = await connect_through(self._connect, _drop)
-        await self._connection.add_listener(self._channel, self._told)
+        connection = await connect_through(self._connect, _drop)
+        self._connection = connection
+        await connection.add_listener(self._channel, self._told)
 
     def _told(self, *message: Any) -> None:
         with contextlib.suppress(ValueError):

@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from diptych.adapters.postgres.connecting import connect_through
 from diptych.adapters.postgres.errors import DRIVER_ERRORS, is_lost, translate, unknown
+from diptych.adapters.postgres.silence import WatchedConnection
 from diptych.errors import StoreUnavailable
 
 __all__ = ["Pool"]
 
 _MENDING_S = 5.0
+_CLOSING_S = 1.0
 
 
 class Pool:
@@ -31,7 +31,7 @@ class Pool:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        connect: Callable[[], Awaitable[WatchedConnection]],
         limit: int,
         place: str,
         patience_s: float,
@@ -41,30 +41,30 @@ class Pool:
         self._place = place
         self._patience_s = patience_s
         self._made = 0
-        self._idle: list[asyncpg.Connection] = []
-        self._in_use: set[asyncpg.Connection] = set()
+        self._idle: list[WatchedConnection] = []
+        self._in_use: set[WatchedConnection] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._mending: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
+    async def fetch(self, statement: str, *arguments: Any, promptly: bool = False) -> list[Any]:
         """The rows of one reading statement.
 
-        A connection that the server has closed meanwhile is replaced, once. Raises translated
-        errors.
+        A connection that the server has closed meanwhile is replaced, once; not one that was given
+        up, nor one that could not be made in time: nobody waits twice. Raises translated errors.
         """
         try:
-            return await self._fetch(statement, arguments)
+            return await self._fetch(statement, arguments, promptly=promptly)
         except DRIVER_ERRORS as error:
-            if not is_lost(error):
+            if not is_lost(error) or isinstance(error, TimeoutError):
                 raise translate(error, self._place) from error
         try:
-            return await self._fetch(statement, arguments)
+            return await self._fetch(statement, arguments, promptly=promptly)
         except DRIVER_ERRORS as error:
             raise translate(error, self._place) from error
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+    async def use(self) -> AsyncIterator[WatchedConnection]:
         """A connection for several statements. Raises translated errors."""
         try:
             connection = await self._take()
@@ -78,7 +78,7 @@ class Pool:
             raise translate(error, self._place) from error
 
     @asynccontextmanager
-    async def transaction(self, begin: str = "BEGIN") -> AsyncIterator[asyncpg.Connection]:
+    async def transaction(self, begin: str = "BEGIN") -> AsyncIterator[WatchedConnection]:
         """A connection in a transaction: committed when it is left, rolled back when it is left by
         an error or a cancellation.
 
@@ -88,7 +88,7 @@ class Pool:
             await connection.execute(begin)
             yield connection
             try:
-                await connection.execute("COMMIT")
+                await connection.promptly(connection.execute("COMMIT"))
             except DRIVER_ERRORS as error:
                 if is_lost(error):
                     raise unknown(error, self._place, None) from error
@@ -102,12 +102,17 @@ class Pool:
         for connection in self._in_use:
             connection.terminate()
         idle, self._idle = self._idle, []
-        for connection in idle:
-            with contextlib.suppress(Exception):
-                await connection.close(timeout=1)
+        closing = (connection.close(timeout=_CLOSING_S) for connection in idle)
+        await asyncio.gather(*closing, return_exceptions=True)
         self._made = 0
         while self._waiting:
             self._wake_one()
+
+    def forget_idle(self) -> None:
+        """Keep no connection that nobody uses; the next who need one make it anew."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            self._forget(connection)
 
     def terminate(self) -> None:
         """Drop every connection without a word to the server; for a loop that is gone."""
@@ -118,10 +123,13 @@ class Pool:
         self._idle.clear()
         self._in_use.clear()
 
-    async def _fetch(self, statement: str, arguments: tuple[Any, ...]) -> list[Any]:
+    async def _fetch(
+        self, statement: str, arguments: tuple[Any, ...], *, promptly: bool
+    ) -> list[Any]:
         connection = await self._take()
         try:
-            rows: list[Any] = await connection.fetch(statement, *arguments)
+            answer = connection.fetch(statement, *arguments)
+            rows: list[Any] = await (connection.promptly(answer) if promptly else answer)
         except AttributeError as error:
             # What asyncpg raises when its connection was closed before it could go on.
             self._mend(connection)
@@ -134,7 +142,7 @@ class Pool:
         self._give_back(connection)
         return rows
 
-    async def _take(self) -> asyncpg.Connection:
+    async def _take(self) -> WatchedConnection:
         while True:
             if self._closed:
                 raise self._was_closed()
@@ -151,7 +159,7 @@ class Pool:
     def _was_closed(self) -> StoreUnavailable:
         return StoreUnavailable(f"the connections to {self._place} were closed.")
 
-    async def _make(self) -> asyncpg.Connection:
+    async def _make(self) -> WatchedConnection:
         self._made += 1
         try:
             connection = await connect_through(self._connect, self._adopt)
@@ -164,7 +172,7 @@ class Pool:
         self._in_use.add(connection)
         return connection
 
-    def _adopt(self, connection: asyncpg.Connection | None) -> None:
+    def _adopt(self, connection: WatchedConnection | None) -> None:
         """Keep the connection of somebody who was cancelled while it was made."""
         if connection is None:
             self._made -= 1
@@ -191,7 +199,7 @@ class Pool:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(future)
 
-    def _give_back(self, connection: asyncpg.Connection) -> None:
+    def _give_back(self, connection: WatchedConnection) -> None:
         if connection.is_closed() or self._closed:
             self._forget(connection)
         elif connection.is_in_transaction():
@@ -201,7 +209,7 @@ class Pool:
             self._idle.append(connection)
             self._wake_one()
 
-    def _forget(self, connection: asyncpg.Connection) -> None:
+    def _forget(self, connection: WatchedConnection) -> None:
         self._in_use.discard(connection)
         connection.terminate()
         self._made -= 1
@@ -214,7 +222,7 @@ class Pool:
                 future.set_result(None)
                 return
 
-    def _mend(self, connection: asyncpg.Connection) -> None:
+    def _mend(self, connection: WatchedConnection) -> None:
         if connection.is_closed() or self._closed:
             self._forget(connection)
             return
@@ -222,7 +230,7 @@ class Pool:
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
 
-    async def _roll_back(self, connection: asyncpg.Connection) -> None:
+    async def _roll_back(self, connection: WatchedConnection) -> None:
         # The driver first lets the statement that was cancelled come to its end.
         try:
             async with asyncio.timeout(_MENDING_S):

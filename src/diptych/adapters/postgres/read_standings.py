@@ -121,7 +121,8 @@ class PostgresStandings:
         )
         try:
             async with database.writing() as connection:
-                found = await connection.fetch(sql("swap_leases", self._schema), *arguments)
+                asked = connection.fetch(sql("swap_leases", self._schema), *arguments)
+                found = await connection.promptly(asked)
         except StoreUnavailable as error:
             if error.__cause__ is not None and is_lost(error.__cause__):
                 raise unknown(error.__cause__, database.location.place, None) from error

@@ -147,7 +147,7 @@ class PostgresReadStore(PostgresStandings):
 
     async def find(self, projection: str, find: Find) -> list[Row]:
         """Rows by their fields or words; see Find."""
-        fetch, table = await self._reading(projection)
+        fetch, table = await self._finding(projection)
         in_python = has_long_words(find)
         if table.computed and find.search is not None:
             # There is no column of words to look into: every row that meets the filters is read.
@@ -165,7 +165,7 @@ class PostgresReadStore(PostgresStandings):
 
     async def count(self, projection: str, filters: tuple[Filter, ...] = ()) -> int:
         """How many rows meet the filters."""
-        fetch, table = await self._reading(projection)
+        fetch, table = await self._finding(projection)
         statement, parameters = count_sql(table, filters)
         count: int = (await fetch(statement, *parameters))[0][0]
         return count
@@ -245,13 +245,20 @@ class PostgresReadStore(PostgresStandings):
     async def _reading(self, projection: str) -> tuple[Fetch, RowTable]:
         """How to read the rows of a projection: by key only, or by any plan where it is a view."""
         database, table = self._opened(), await self._row_table(projection)
-        return (database.select if table.computed else partial(self._fetch, database, table)), table
+        by_key = partial(self._fetch, database.fetch, table)
+        return (database.select if table.computed else by_key), table
+
+    async def _finding(self, projection: str) -> tuple[Fetch, RowTable]:
+        """As `_reading`, for what may have to look at every row."""
+        database, table = self._opened(), await self._row_table(projection)
+        by_index = partial(self._fetch, database.find, table)
+        return (database.select if table.computed else by_index), table
 
     async def _fetch(
-        self, database: PostgresDatabase, table: RowTable, statement: str, *parameters: Any
+        self, fetch: Fetch, table: RowTable, statement: str, *parameters: Any
     ) -> list[Any]:
         try:
-            return await database.fetch(statement, *parameters)
+            return await fetch(statement, *parameters)
         except StoreError as error:
             if isinstance(error.__cause__, asyncpg.UndefinedTableError):
                 raise gone(table.name, table.schema) from error

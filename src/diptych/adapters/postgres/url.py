@@ -24,7 +24,8 @@ class Location(msgspec.Struct, frozen=True):
 
     `dsn` is for the driver and holds the password; `place` is for people. `search_path` is where
     the application's other tables are. `connections` is how many connections may read at the same
-    time. `timeout_s` is how long to wait for a connection, and for a lock that somebody else holds.
+    time. `timeout_s` is how long to wait for a connection, and for a lock that somebody else holds;
+    `silence_s` follows from it.
     """
 
     dsn: str
@@ -33,6 +34,13 @@ class Location(msgspec.Struct, frozen=True):
     search_path: str = "public"
     connections: int = 8
     timeout_s: float = 30.0
+
+    @property
+    def silence_s(self) -> float:
+        """How long the server may say nothing before a short statement is given up: longer than a
+        lock is waited for, so that the server can say so itself.
+        """
+        return self.timeout_s * 1.5 + 1
 
     def describe(self) -> dict[str, str]:
         """See EventLog.describe. The server's version is known once somebody has connected."""

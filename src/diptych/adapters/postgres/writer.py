@@ -21,6 +21,7 @@ from diptych.adapters.postgres.hot_streams import refuse_stale
 from diptych.adapters.postgres.jobs import AppendJob
 from diptych.adapters.postgres.log_transaction import PostgresLogTransaction
 from diptych.adapters.postgres.lone_append import lone_arguments
+from diptych.adapters.postgres.silence import Silence
 from diptych.adapters.postgres.url import Location
 from diptych.adapters.postgres.writing_connection import WritingConnection
 from diptych.errors import StoreUnavailable
@@ -46,7 +47,11 @@ class Writer:
     """
 
     def __init__(
-        self, location: Location, on_head: Callable[[int], None], time_us: Callable[[], int]
+        self,
+        location: Location,
+        on_head: Callable[[int], None],
+        time_us: Callable[[], int],
+        silence: Silence,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._location = location
@@ -55,7 +60,7 @@ class Writer:
         self._submitted: list[AppendJob] = []
         self._idle: asyncio.Future[None] | None = None
         self._closing = False
-        self._connection = WritingConnection(location)
+        self._connection = WritingConnection(location, silence)
         self._running = self._loop.create_task(self._run())
 
     def tell_when_in_doubt(self, forgetters: Sequence[Callable[[], None]]) -> None:
@@ -106,6 +111,11 @@ class Writer:
         await self._running
         await self._connection.close()
 
+    def forget(self) -> None:
+        """Make the connection anew for the next append, unless one is under way."""
+        if self._idle is not None:
+            self._connection.drop()
+
     def abandon(self) -> None:
         """Let go of a connection whose event loop is gone."""
         self._connection.drop()
@@ -146,6 +156,8 @@ class Writer:
             await self._connection.open()
         except DRIVER_ERRORS as error:
             cause = error
+            if self._closing:  # nobody comes later, and those who wait would wait once more
+                jobs, self._submitted = [*jobs, *self._submitted], []
             _fail(jobs, lambda: translate(cause, self._location.place))
             return
         if len(jobs) == 1:
@@ -171,7 +183,8 @@ class Writer:
         if armed:
             await failpoint("append.before_commit")
         try:
-            answer: int = (await self._connection.append_event.fetch(*arguments))[0][0]
+            asked = self._connection.append_event.fetch(*arguments)
+            answer: int = (await self._connection.promptly(asked, job.size))[0][0]
         except DRIVER_ERRORS as error:
             if is_lost(error):
                 self._connection.drop()
@@ -217,7 +230,8 @@ class Writer:
         else:
             if armed:
                 await failpoint("append.before_commit")
-            answer = await self._connection.append_batch.fetchrow(*batch.arguments)
+            asked = self._connection.append_batch.fetchrow(*batch.arguments)
+            answer = await self._connection.promptly(asked, sum(job.size for job in jobs))
         if armed:
             await failpoint("append.after_commit")
         return answer
@@ -227,7 +241,8 @@ class Writer:
         try:
             connection = self._connection.handle
             await connection.execute("BEGIN")
-            answer = await self._connection.append_batch.fetchrow(*batch.arguments)
+            asked = self._connection.append_batch.fetchrow(*batch.arguments)
+            answer = await self._connection.promptly(asked, sum(job.size for job in jobs))
             _, head = batch.settle(answer)
             if head:
                 before = answer[0]
@@ -243,7 +258,7 @@ class Writer:
             raise _NotCommitted(error) from error
         if armed:
             await failpoint("append.before_commit")
-        await connection.execute("COMMIT")
+        await connection.promptly(connection.execute("COMMIT"))
         return answer
 
     async def _after_failure(
@@ -268,7 +283,8 @@ class Writer:
         """The outcomes, with the first record where a command id was known."""
         ids = [job.command_id for job, outcome in zip(jobs, outcomes, strict=True) if not outcome]
         try:
-            rows = await self._connection.select_commands.fetch(ids)
+            asked = self._connection.select_commands.fetch(ids)
+            rows = await self._connection.promptly(asked, 0)
         except DRIVER_ERRORS as error:
             missing = translate(error, self._location.place)
             return [missing if outcome is None else outcome for outcome in outcomes]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import asyncpg
 
 from diptych.adapters.postgres.connection import connect_writing
 from diptych.adapters.postgres.errors import DRIVER_ERRORS
+from diptych.adapters.postgres.silence import Silence, WatchedConnection
 from diptych.adapters.postgres.statements import sql
 from diptych.adapters.postgres.url import Location
 
 __all__ = ["WritingConnection"]
+
+T = TypeVar("T")
 
 _SHORTEST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -31,9 +34,10 @@ class WritingConnection:
     append_batch: Any
     select_commands: Any
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, silence: Silence) -> None:
         self._location = location
-        self._connection: asyncpg.Connection | None = None
+        self._silence = silence
+        self._connection: WatchedConnection | None = None
         self._pause_s = 0.0
         self.doubts: list[Sequence[Callable[[], None]]] = []
 
@@ -43,11 +47,17 @@ class WritingConnection:
         return self._connection is not None and not self._connection.is_closed()
 
     @property
-    def handle(self) -> asyncpg.Connection:
+    def handle(self) -> WatchedConnection:
         """The driver's connection. Raises a driver error when it was lost."""
         if self._connection is None:
             raise asyncpg.ConnectionDoesNotExistError("the connection was lost before")
         return self._connection
+
+    async def promptly(self, answer: Awaitable[T], size: int) -> T:
+        """The answer of one of the prepared statements, which sends so many bytes. Raises driver
+        errors, and NoAnswer.
+        """
+        return await self.handle.promptly(answer, size)
 
     async def open(self) -> None:
         """Connect where there is no connection. Raises driver errors."""
@@ -57,7 +67,7 @@ class WritingConnection:
         if self._pause_s:
             await asyncio.sleep(self._pause_s)
         self._pause_s = min(max(self._pause_s * 2, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
-        connection = await connect_writing(self._location)
+        connection = await connect_writing(self._location, self._silence)
         try:
             schema = self._location.schema
             self.append_event = await connection.prepare(sql("append_event", schema))

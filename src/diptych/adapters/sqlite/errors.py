@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import apsw
 
 from diptych.errors import (
@@ -12,7 +15,7 @@ from diptych.errors import (
     StoreUnavailable,
 )
 
-__all__ = ["hits_everyone", "translate", "unknown"]
+__all__ = ["garbled", "hits_everyone", "translate", "unknown"]
 
 _BUSY = (apsw.BusyError, apsw.LockedError)
 _REFUSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)
@@ -90,12 +93,49 @@ def translate(error: BaseException, path: str) -> BaseException:
     """
     if isinstance(error, StopIteration):  # a future cannot carry one
         return RuntimeError(f"StopIteration while writing to {path}: {error}")
+    if isinstance(error, UnicodeDecodeError):
+        return _damaged(error, path, "a row")
     if not isinstance(error, apsw.Error):
         return error
     meant = next(
         meaning(text.format(path=path, error=error))
         for kinds, meaning, text in _MEANINGS
         if isinstance(error, kinds)
+    )
+    meant.__cause__ = error
+    return meant
+
+
+def garbled(
+    error: UnicodeDecodeError,
+    path: str,
+    connection: apsw.Connection,
+    statement: str,
+    parameters: Sequence[Any],
+) -> StoreError:
+    """What to raise when a reading statement came to a text that is no UTF-8, with the position of
+    the row, if its rows have one.
+    """
+    good = 0
+    try:
+        for _ in connection.execute(statement, parameters):
+            good += 1
+    except UnicodeDecodeError as again:
+        error = again
+    try:
+        positions = f"SELECT position FROM ({statement})"  # noqa: S608  one of ours
+        rows = connection.execute(positions, parameters).fetchall()
+    except apsw.Error:
+        return _damaged(error, path, f"row {good + 1} of the answer to {statement[:80]!r}")
+    where = f"the row at position {rows[good][0]}" if good < len(rows) else "a row"
+    return _damaged(error, path, where)
+
+
+def _damaged(error: UnicodeDecodeError, path: str, where: str) -> StoreError:
+    meant = StoreError(
+        f"{path} is damaged: {where} has a text that is no UTF-8 ({error.reason} in "
+        f"{error.object[:40]!r}). Keep a copy and restore a backup, or put that text right with "
+        "the sqlite3 shell."
     )
     meant.__cause__ = error
     return meant

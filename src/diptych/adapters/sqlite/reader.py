@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import apsw
 
 from diptych.adapters.sqlite.connection import connect_reading
-from diptych.adapters.sqlite.errors import translate
+from diptych.adapters.sqlite.errors import garbled, translate
 from diptych.adapters.sqlite.nudge import Nudge
 from diptych.adapters.sqlite.statements import all_rows
 from diptych.adapters.sqlite.url import Location
@@ -20,6 +20,7 @@ __all__ = ["Reader"]
 
 T = TypeVar("T")
 
+_UNREADABLE = (apsw.Error, UnicodeDecodeError)
 _TOO_LONG_S = 0.002
 _LOOK_EVERY = 4000
 """Steps of SQLite's machine between two looks at the clock; about 0.2 ms."""
@@ -57,6 +58,8 @@ class Reader:
             return all_rows(self._here, sql, parameters)
         except apsw.BusyError:
             return await self._patiently(lambda: self.now(sql, parameters))
+        except UnicodeDecodeError as error:
+            raise garbled(error, self._location.path, self._here, sql, parameters) from error
         except apsw.Error as error:
             raise translate(error, self._location.path) from error
 
@@ -75,7 +78,7 @@ class Reader:
             self._remember_as_slow(sql)
         except apsw.BusyError:
             return await self._patiently(lambda: use(self._here))
-        except apsw.Error as error:
+        except _UNREADABLE as error:
             raise translate(error, self._location.path) from error
         finally:
             self._until = float("inf")
@@ -108,7 +111,7 @@ class Reader:
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._thread, lambda: use(self._connection_there()))
-        except apsw.Error as error:
+        except _UNREADABLE as error:
             raise translate(error, self._location.path) from error
         finally:
             self._nudge.end()
@@ -129,5 +132,5 @@ class Reader:
             except apsw.BusyError as error:
                 if time.monotonic() >= until:
                     raise translate(error, self._location.path) from error
-            except apsw.Error as error:
+            except _UNREADABLE as error:
                 raise translate(error, self._location.path) from error

@@ -12,6 +12,8 @@ _logger = logging.getLogger("diptych.sqlite")
 
 _PAGE = 4096
 _CHECKPOINT_PAGES = (4 << 20) // _PAGE
+_RESTART_PAGES = (16 << 20) // _PAGE
+_RESTART_WITHIN_MS = 200
 _WORRY_PAGES = (64 << 20) // _PAGE
 
 
@@ -20,7 +22,9 @@ class WriteAheadLog:
 
     Only the writing connection checkpoints, between groups, so that no commit has to carry the cost
     and no two connections of this process do it at once. A checkpoint never waits: what a reader
-    still needs stays until the next one. A reader that stays for long makes the file grow; that is
+    still needs stays until the next one. Only where the file grows to 16 MB, because with several
+    processes there is always somebody reading it, the readers of that moment are waited for; where
+    that fails, at twice that size again. A reader that stays for long makes the file grow; that is
     said in a warning at 64 MB and each time it has doubled.
     """
 
@@ -30,6 +34,7 @@ class WriteAheadLog:
         self._checkpointed_at = self._pages_written()
         self._pages = 0
         self._worry_at = _WORRY_PAGES
+        self._restart_at = _RESTART_PAGES
 
     @property
     def due(self) -> bool:
@@ -41,6 +46,11 @@ class WriteAheadLog:
         self._checkpointed_at = self._pages_written()
         try:
             pages, moved = self._connection.wal_checkpoint()
+            if pages >= self._restart_at:
+                pages, moved = self._restart(pages, moved)
+        except apsw.BusyError:
+            _logger.debug("another process checkpoints %s at this moment", self._path)
+            return
         except apsw.Error as error:
             # The next one will do; appends are safe in the WAL file meanwhile.
             _logger.warning(
@@ -48,6 +58,21 @@ class WriteAheadLog:
             )
             return
         self._worry(pages, moved)
+
+    def _restart(self, pages: int, moved: int) -> tuple[int, int]:
+        """Wait until nobody reads the file, then begin it anew; how large it is afterwards."""
+        connection = self._connection
+        connection.set_busy_timeout(_RESTART_WITHIN_MS)
+        try:
+            after = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            self._restart_at = 2 * pages
+            return pages, moved
+        else:
+            self._restart_at = _RESTART_PAGES
+            return after
+        finally:
+            connection.set_busy_timeout(0)  # as it is opened: the writer waits in its own way
 
     def _worry(self, pages: int, moved: int) -> None:
         before, self._pages = self._pages, pages

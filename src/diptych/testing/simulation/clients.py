@@ -130,7 +130,7 @@ class Clients:
 
     async def _somebody(self) -> Process:
         while not (ready := self._world.ready()):
-            await asyncio.sleep(0.02)
+            await self._world.environment.sleep(0.02)
         return self._world.chance.choice(ready)
 
 

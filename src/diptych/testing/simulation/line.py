@@ -33,20 +33,14 @@ class Line:
         Raises OutcomeUnknown where a write was done and the answer is lost, StoreUnavailable where
         nothing was written, CancelledError in a process that is dead.
         """
-        process, world = self.process, self.world
-        process.calls += 1
-        await process.goes_on()
+        self.process.calls += 1
+        await self.process.goes_on()
         fate = self._fate()
         try:
-            await self._travel()
-            await process.goes_on()
-            if fate == "before":
-                raise StoreUnavailable(f"{name} was to fail.")
-            if fate == "hang":
-                await world.nobody_answers()
-                raise StoreUnavailable(f"{name} was not answered, and had no effect.")
+            await self._there(name, fate)
         except asyncio.CancelledError:
             # What was sent arrives, whether or not the one who sent it still waits.
+            world = self.world
             if writes and fate is None and world.chance.random() < world.faults.late:
                 world.later(name, effect)
             raise
@@ -56,16 +50,28 @@ class Line:
             if fate == "after" and writes:
                 raise OutcomeUnknown(f"nobody heard what became of {name}.") from None
             raise
+        await self._back(name, fate, writes=writes)
+        return answer
+
+    async def _there(self, name: str, fate: str | None) -> None:
+        await self._travel()
+        await self.process.goes_on()
+        if fate == "before":
+            raise StoreUnavailable(f"{name} was to fail.")
+        if fate == "hang":
+            await self.world.nobody_answers()
+            raise StoreUnavailable(f"{name} was not answered, and had no effect.")
+
+    async def _back(self, name: str, fate: str | None, *, writes: bool) -> None:
         if fate in ("after", "mute"):
             if fate == "mute":
-                await world.nobody_answers()
+                await self.world.nobody_answers()
             if writes:
                 raise OutcomeUnknown(f"{name} was done, and nobody heard.")
             raise StoreUnavailable(f"the answer to {name} was lost.")
-        if world.chance.random() < 0.5:
+        if self.world.chance.random() < 0.5:
             await self._travel()
-        await process.goes_on()
-        return answer
+        await self.process.goes_on()
 
     def _fate(self) -> str | None:
         """How this call goes wrong; None: it does not."""

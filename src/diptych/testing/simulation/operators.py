@@ -1,4 +1,4 @@
-"""Who runs the system: rebuilds, switches, retries, skips, verifies, repairs, at the worst times."""
+"""Who runs the system: rebuilds, switches, retries, skips, verifies, repairs, at bad times."""
 
 from __future__ import annotations
 

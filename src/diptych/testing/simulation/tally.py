@@ -145,6 +145,12 @@ class GetLatest(Query[Latest | None]):
     tally_id: str
 
 
+def _rows_of(event: Carried) -> list[str]:
+    if release.get() < NEWEST and event.number % 4 == 1:
+        raise ValueError(f"{event.number} has no key")
+    return [event.tally_id, event.target]
+
+
 class _First:
     """The first release."""
 
@@ -177,7 +183,7 @@ class _First:
             if release.get() < NEWEST and event.number % 5 == 3:
                 raise ValueError(f"{event.number} cannot be borne")
 
-        @keyed_by(lambda event: _rows_of(event))
+        @keyed_by(_rows_of)
         def carried(self, row: Shown, event: Carried) -> None:
             if row.tally_id == event.tally_id:
                 row.numbers.append(event.number)
@@ -210,12 +216,6 @@ class _Second:
     class Counting(_First.Counting):
         def marked(self, row: Counted, event: Marked) -> None:
             row.count += 1
-
-
-def _rows_of(event: Carried) -> list[str]:
-    if release.get() < NEWEST and event.number % 4 == 1:
-        raise ValueError(f"{event.number} has no key")
-    return [event.tally_id, event.target]
 
 
 async def both(command: Both, work: UnitOfWork) -> None:
@@ -300,8 +300,8 @@ def decided_on_the_latest(events: Iterable[Envelope]) -> Iterator[str]:
         totals[event.tally_id] += getattr(event, "amount", 0)
         if event.total != totals[event.tally_id]:
             yield (
-                f"position {envelope.position} says that {event.tally_id} has {event.total}, and it "
-                f"has {totals[event.tally_id]}"
+                f"position {envelope.position} says that {event.tally_id} has {event.total}, and "
+                f"it has {totals[event.tally_id]}"
             )
         if event.total < 0:
             yield f"position {envelope.position} took more from {event.tally_id} than there was"

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, cast
 
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.adapters.memory.read_store import MemoryReadStore
@@ -37,7 +37,7 @@ class World:
     ) -> None:
         self.environment = environment
         self.loop = asyncio.get_running_loop()
-        self.loop.set_task_factory(_begin)
+        self.loop.set_task_factory(cast("Any", _begin))
         self.loop.set_exception_handler(self._unheard)
         self.seed = seed
         self.chance = random.Random(f"world {seed}")  # noqa: S311  repeatable by design

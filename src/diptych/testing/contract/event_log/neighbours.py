@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from collections.abc import Callable
 
 from diptych.errors import AppendConditionFailed, VersionConflict
 from diptych.events.condition import AppendCondition, EventFilter
 from diptych.events.log import Append, Appended, EventLog
+from diptych.testing.contract.event_log.mixtures import History, any_appends
 from diptych.testing.contract.event_log.words import (
     Veto,
     Vetoed,
@@ -89,6 +92,20 @@ class Neighbours(Contract):
                     assert isinstance(result, Appended), f"append {number} failed: {result!r}"
                     assert numbers(await log.read(result.first - 1, 1)) == [number]
         assert_dense(await everything(log))
+
+    async def test_g8_any_mixture_is_as_if_one_append_came_after_the_other(
+        self, log: EventLog
+    ) -> None:
+        seed = int(os.environ.get("MIXTURE_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"MIXTURE_SEED={seed}")  # noqa: T201  a failure must be repeatable
+        chance = random.Random(seed)  # noqa: S311  it decides what is tried
+        history = History(log)
+        for _ in range(40):
+            # Now a handful, of which few meet, now so many that all kinds share a batch.
+            count = chance.choice((2, 3, 3, 4, 20))
+            appends = any_appends(chance, history.standing, count)
+            told = await self.soon(outcomes(map(log.append, appends)), f"{count} appends")
+            await history.assert_one_after_the_other(appends, told)
 
     async def _every_third_fails(
         self, log: EventLog, error: type[Exception], failing: Callable[[int], Append]
