@@ -10,11 +10,16 @@ from diptych.sync.terms import Terms
 
 __all__ = ["Member"]
 
+CALM_BATCHES = 8
+"""So many batches go well before the next may be twice as large: what kills is then found within a
+few deaths all the same, an eighth as far away each time."""
+
 
 class Member:
     """Where it stands, whether it may move, and what is parked.
 
-    `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease.
+    `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease. `calm`
+    counts the batches that went well since it was taken.
     `noticed`: it was said that other code has made its rows. It must not overtake its `leader`,
     which has come to `upto`, if it has one. `seen_at` is where it stood when its leases were looked
     at last.
@@ -29,6 +34,7 @@ class Member:
         self.terms = Terms()
         self.parking = Parking(plan)
         self.noticed = False
+        self.calm = 0
         self.seen_at = 0
         self.leader: str | None = None
         self.upto: int | None = None
@@ -49,5 +55,11 @@ class Member:
         return self.terms.crashes > 1 and self.position < self.terms.suspect
 
     def limit(self, most: int) -> int:
-        """How many events to read at once: the more holders died here, the fewer, down to one."""
-        return max(1, most >> 3 * (self.terms.crashes - 1)) if self.suspicious else most
+        """How many events to read at once: the more holders died here, the fewer, down to one.
+
+        Twice as many again after each few batches that went well: whoever was killed for reasons
+        that no event has to do with must not go step by step for long.
+        """
+        if not self.suspicious:
+            return most
+        return max(1, most >> max(0, 3 * (self.terms.crashes - 1) - self.calm // CALM_BATCHES))

@@ -7,7 +7,7 @@ rebuild that was killed goes on where it was.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from diptych.errors import (
@@ -72,6 +72,7 @@ class Rebuild:
         self._throttle = throttle
         self._progress = progress
         self._parks = parks
+        self._level: dict[str, int] = {}
 
     # ---------------------------------------------------------------------------------- in place
 
@@ -141,6 +142,7 @@ class Rebuild:
                         f"events were skipped in {old.name} that {new.name} has folded; nothing "
                         f"was changed. Build it again: diptych projections build {self._plan.name}"
                     )
+                self._level = {old.name: old_epoch, new.name: epoch}
                 yield old.name, new.name
 
     async def looks_different(self) -> bool:
@@ -189,8 +191,9 @@ class Rebuild:
         """Have `new` read instead of `old`, while they are level.
 
         The old one is kept, and moved on, to be switched back to. Raises ConfigurationError when
-        somebody else has switched.
+        somebody else has switched, LeaseLost when somebody has taken one of them meanwhile.
         """
+        await self._confirm(self._level)
         await self._give_roles({old: "served", new: "building"}, {old: "kept", new: "served"})
 
     async def switch_back(self) -> str:
@@ -203,7 +206,9 @@ class Rebuild:
         old = _with_role(generations, "kept", self._plan)
         new = _with_role(generations, "served", self._plan)
         environment = self._hinge.environment
-        async with held(self._store, new.name, environment, f"switching back to {old.name}"):
+        async with held(
+            self._store, new.name, environment, f"switching back to {old.name}"
+        ) as served:
             stands = (await self._store.checkpoint(new.name)).position
             plan = of_generation(self._plan, old.name)
             if plan.table.made_otherwise(old.fingerprint):
@@ -214,6 +219,7 @@ class Rebuild:
                     self._store, old.name, environment, f"switching back to {old.name}"
                 ) as epoch:
                     await self._catch_up(plan, epoch, stands)
+            await self._confirm({new.name: served})
             await self._give_roles(
                 {old.name: "kept", new.name: "served"},
                 {old.name: "served", new.name: "building"},
@@ -303,6 +309,12 @@ class Rebuild:
             projection=name,
             wanted=position,
         )
+
+    async def _confirm(self, epochs: Mapping[str, int]) -> None:
+        """Raise LeaseLost unless all of these are still held: then they stand where they stood."""
+        stands = await self._store.checkpoints(list(epochs))
+        at = {name: stands[name].position for name in epochs}
+        await self._store.apply([Change(n, at[n], at[n], epoch=e) for n, e in epochs.items()])
 
     async def _give_roles(self, before: dict[str, str], after: dict[str, str]) -> None:
         if not await self._store.switch(before, after):  # type: ignore[arg-type]

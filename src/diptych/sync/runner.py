@@ -153,6 +153,8 @@ class Runner:
                 if member.plan.table.made_otherwise(found.fingerprint):
                     self._hold(member, "changed", None, changed(member.plan))
                 return
+            if member.epoch != self._leases.held[name]:
+                member.calm = 0
             member.epoch, member.terms = self._leases.held[name], self._leases.terms[name]
         member.error = None  # of a step that another runner was faster with
         member.state = "live"

@@ -158,6 +158,7 @@ class Stepping:
                 self._say(member, change.parked)
             member.parking.written(change.parked)
             member.position = change.upto
+            member.calm += 1
             self._hinge.arrivals.arrive(member.plan.name, change.upto)
             if member.terms.crashes and not member.position < member.terms.suspect:
                 await self._trust_again(member)

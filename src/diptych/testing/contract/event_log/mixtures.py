@@ -130,9 +130,9 @@ class History:
         for (append, said), moment in zip(placed, moments, strict=False):
             self._assert_placed(append, said, moment)
         self._record(written)
-        for append, said in both:
-            just = any(self._is_just(append, said, moment) for moment in moments)
-            assert just, f"{append} was told {said!r}"
+        for append, told in both:
+            just = any(self._is_just(append, told, moment) for moment in moments)
+            assert just, f"{append} was told {told!r}"
         await self._assert_kept(appends)
 
     def _standing(self, head: int) -> dict[str, int]:

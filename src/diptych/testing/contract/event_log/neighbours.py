@@ -100,7 +100,7 @@ class Neighbours(Contract):
         print(f"MIXTURE_SEED={seed}")  # noqa: T201  a failure must be repeatable
         chance = random.Random(seed)  # noqa: S311  it decides what is tried
         history = History(log)
-        for _ in range(40):
+        for _ in range(60):
             # Now a handful, of which few meet, now so many that all kinds share a batch.
             count = chance.choice((2, 3, 3, 4, 20))
             appends = any_appends(chance, history.standing, count)

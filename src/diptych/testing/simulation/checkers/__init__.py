@@ -17,7 +17,11 @@ from diptych.testing.simulation.checkers.checkpoints import (
 )
 from diptych.testing.simulation.checkers.effect_once import effect_once, same_answer
 from diptych.testing.simulation.checkers.fences import fences_hold, leases_are_taken_in_turn
-from diptych.testing.simulation.checkers.generations import one_is_served, switches_are_level
+from diptych.testing.simulation.checkers.generations import (
+    nobody_goes_back,
+    one_is_served,
+    switches_are_level,
+)
 from diptych.testing.simulation.checkers.honest import errors_are_honest
 from diptych.testing.simulation.checkers.noticed import nothing_was_noticed
 from diptych.testing.simulation.checkers.parked import parked_is_kept
@@ -45,6 +49,7 @@ CHECKERS: dict[Checker, str] = {
     tokens_are_honoured: "R10",
     one_is_served: "R11",
     switches_are_level: "R11",
+    nobody_goes_back: "R11",
     errors_are_honest: "R13",
 }
 """Every checker that needs a history alone, with the promise it is about."""
