@@ -193,8 +193,9 @@ class App(Operating):
         try:
             await self.left.close()
             await self._replicas.close()
-            await self._handling.close()
+            await self._handling.stop()
             await self._panels.close()
+            await self._handling.close()
         finally:
             await self.log.close()
 

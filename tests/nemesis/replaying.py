@@ -112,7 +112,7 @@ class Replaying:
         """A while of work. Who is killed before anything is entered in its ledger begins where it
         began before, so it is given twice the time.
         """
-        pause_s = self._chance.random() * 2 * self._every_s * 2**self._futile
+        pause_s = self._chance.random() * 2 * self._every_s * 2 ** min(self._futile, 4)
         until = None
         while self._runs() and (until is None or time.monotonic() < until):
             if until is None and self._began_at is not None:

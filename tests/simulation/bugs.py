@@ -202,7 +202,7 @@ def rebuild_forgets_what_was_skipped():
 # ------------------------------------------------------------------------------------- generations
 
 
-@found_within(150, "any rename of tables", "Rows are switched while they are behind")
+@found_within(200, "any rename of tables", "Rows are switched while they are behind")
 def switch_without_levelling():
     return rewritten(Rebuild.level, ("            await self._catch_up(plan, epoch, theirs)\n", ""))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from diptych.errors import LeaseLost
@@ -62,10 +62,17 @@ class HandlerSource(Source):
         call, given = self.spec.calls[kind], self._given[kind]
         if call.envelope is not None:
             given = {**given, call.envelope: envelope}
-        if call.waits:
+        if not call.waits:
+            await asyncio.to_thread(_called, call.method, envelope.event, given)
+            return
+        try:
             await call.method(envelope.event, **given)
-        else:
-            await asyncio.to_thread(call.method, envelope.event, **given)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody has cancelled us: left alone, it would end the task that calls.
+            raise RuntimeError("the handler awaited something that was cancelled") from error
 
 
 class Caller:
@@ -197,6 +204,13 @@ class Caller:
     def _parked(self, stored: StoredEvent, error: Exception | None, attempts: int) -> Parked:
         lane = Lane(stored.stream, by_stream=True)
         return parked_because(error, lane, stored, self._environment.time_us(), attempts)
+
+
+def _called(method: Callable[..., Any], event: Any, given: Mapping[str, Any]) -> None:
+    try:
+        method(event, **given)
+    except StopIteration as error:  # no future can carry it: who awaits it would wait for ever
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _never(*_: object) -> None:

@@ -53,8 +53,11 @@ class Handling:
             keeping = self._leases.keep(self._seen)
             self._keeping = asyncio.create_task(keeping, name="leases of event handlers")
 
-    async def close(self) -> None:
-        """Let the calls under way end, then let go of everything."""
+    async def stop(self) -> None:
+        """Let the calls under way end, then let go of the leases.
+
+        The store stays open: the projections that are kept in it have to let go, too.
+        """
         for caller in self._callers.values():
             caller.stopping = True
             if caller.idle:
@@ -73,6 +76,9 @@ class Handling:
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(LET_GO_WITHIN_S):
                     await leases.release()
+
+    async def close(self) -> None:
+        """Close the store."""
         if self.sources:
             await self.sources[0].store.close()
 

@@ -208,7 +208,7 @@ class Panels:
                         if (
                             info.role != "served"
                             or not info.fingerprint
-                            or self._moves_more(source)
+                            or self._moves_otherwise(source)
                         ):
                             await self._look_at(source)
                 except DiptychError as error:
@@ -228,8 +228,12 @@ class Panels:
         ]
         return [member.plan.name for member in members]
 
-    def _moves_more(self, source: Source) -> bool:
-        return self._runs and len(self._moves(source)) > 1
+    def _moves_otherwise(self, source: Source) -> bool:
+        """Whether a runner moves more than the rows that are read, or none at all: starting it
+        anew may have failed, or have been cancelled.
+        """
+        moved = self._runs and source.first.name not in self.inline
+        return moved and len(self._moves(source)) != 1
 
     async def _open_inline(self, store: ReadStore, plans: list[Plan], *, refuse: bool) -> None:
         runner = Runner(self._hinge, store, plans, parks=False)

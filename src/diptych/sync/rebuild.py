@@ -86,9 +86,12 @@ class Rebuild:
         plan = of_generation(self._plan, name)
         found = await self._store.checkpoint(name)
         begun = read_terms(found.lease).why == _IN_PLACE and self._made_by_us(found.fingerprint)
-        async with held(self._store, name, self._hinge.environment, _IN_PLACE) as epoch:
-            if not begun:
+        environment = self._hinge.environment
+        if not begun:
+            # Under another name: whoever was killed before the rows were gone has not begun.
+            async with held(self._store, name, environment, "emptying it to rebuild it in place"):
                 await self._store.reset(plan.table)
+        async with held(self._store, name, environment, _IN_PLACE) as epoch:
             await self._catch_up(plan, epoch)
 
     # ------------------------------------------------------------------------------------ beside

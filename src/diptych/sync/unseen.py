@@ -29,6 +29,16 @@ async def unseen_rows(
     if plan.table.view is not None:
         await store.refresh(plan.name)
         return {}
+    while True:
+        rows = await _folded(log, registry, store, plan)
+        if rows is not None:
+            return rows
+
+
+async def _folded(
+    log: EventLog, registry: Registry, store: ReadStore, plan: Plan
+) -> dict[str, Row | None] | None:
+    """The rows; None: they were set back meanwhile, and have to be looked at anew."""
     subscription = Subscription(log, registry, plan.steps)
     stands = await store.checkpoint(plan.name)
     after = stands.position
@@ -45,6 +55,8 @@ async def unseen_rows(
         at = delivery.upto
     keys = Batch(plan, envelopes, after, head, omitted).keys
     loaded = await store.load(plan.name, keys)
+    if loaded.checkpoint < after:
+        return None  # rebuilt in place: they lack events that were not read
     # The runner may have moved on since: rows are folded from the checkpoint they were loaded with.
     later = [one for one in envelopes if one.position > loaded.checkpoint]
     change = Batch(plan, later, loaded.checkpoint, head, omitted).change(loaded.rows)

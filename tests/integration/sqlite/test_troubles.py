@@ -185,7 +185,7 @@ def flip_a_bit(path, column, position):
 
 
 @pytest.mark.parametrize("column", ["stream", "type"])
-async def test_f12_a_text_that_is_no_utf8_is_said_with_its_position(tmp_path, column):
+async def test_f41_a_text_that_is_no_utf8_is_said_with_its_position(tmp_path, column):
     log = SqliteEventLog(tmp_path / "log.db")
     await log.open()
     for version in range(5):
@@ -202,7 +202,7 @@ async def test_f12_a_text_that_is_no_utf8_is_said_with_its_position(tmp_path, co
     await log.close()
 
 
-async def test_f12_own_sql_says_that_a_text_is_no_utf8(tmp_path):
+async def test_f41_own_sql_says_that_a_text_is_no_utf8(tmp_path):
     store = SqliteReadStore(tmp_path / "read.db")
     await store.open([])
     with pytest.raises(StoreError, match="UTF-8"):

@@ -199,6 +199,44 @@ async def test_a_call_that_fails_is_made_again_and_then_the_stream_waits():
         assert gateway.amounts[-1] == 8
 
 
+class Cancelling(EventHandler, attempts=2, pause_s=0.001):
+    async def deposited(self, event: Deposited) -> None:
+        task = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+
+class Exhausted(EventHandler, attempts=2, pause_s=0.001):
+    def deposited(self, event: Deposited) -> None:
+        next(iter(()))
+
+
+@pytest.mark.parametrize("handler", [Cancelling, Exhausted])
+async def test_what_a_task_or_a_future_cannot_carry_fails_the_call_and_stops_nothing(handler):
+    async with App("bank", [*BANK, handler]) as app:
+        await app.dispatch(Deposit("a", 1))
+        with pytest.raises(StaleRead, match="has parked 'Account-a'.*RuntimeError: the handler"):
+            await app.settle()
+        [retried] = await app.parked.retry(handler.__name__)
+        assert (retried.folded, retried.failed_at) == (0, 1)
+        with pytest.raises(StaleRead):
+            await app.settle()
+
+
+async def test_closing_lets_go_of_the_leases_of_projections_beside_a_handler(tmp_path):
+    url = f"sqlite:///{tmp_path}/bank.db"
+    for _ in range(2):
+        async with bank(Gateway(), Mails, write=url) as app:
+            await app.dispatch(Deposit("a", 1))
+            await app.settle()
+        async with await bank(Gateway(), Mails, write=url).open(projections=False) as web:
+            assert {one.name: one.owner for one in await web.status()} == {
+                "balances": "",
+                "mails": "",
+            }
+
+
 async def test_a_skipped_event_is_never_handled():
     gateway = Gateway()
     gateway.fails.update({1: 3})
@@ -245,7 +283,7 @@ def test_closing_lets_a_call_end_and_be_marked_but_waits_for_no_retry():
             while not began:
                 await environment.sleep(0.01)
             source = app._handling.sources[0]
-            await app._handling.close()
+            await app._handling.stop()
             assert gateway.amounts == [1]
             assert source.plan.name == "slow"
         async with app:

@@ -128,8 +128,8 @@ class Pool:
     ) -> list[Any]:
         connection = await self._take()
         try:
-            answer = connection.fetch(statement, *arguments)
-            rows: list[Any] = await (connection.promptly(answer) if promptly else answer)
+            fetch = connection.fetch_promptly if promptly else connection.fetch
+            rows: list[Any] = await fetch(statement, *arguments)
         except AttributeError as error:
             # What asyncpg raises when its connection was closed before it could go on.
             self._mend(connection)

@@ -13,7 +13,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -43,11 +43,16 @@ class NoAnswer(TimeoutError):
 class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
     """A connection whose statements end when the server says nothing any more: NoAnswer.
 
-    What is run on its prepared statements is watched only as `promptly`.
+    What is run on its prepared statements and cursors is watched only as `promptly` or
+    `patiently`.
     """
 
     silence: Silence | None = None
     given_up: NoAnswer | None = None
+
+    async def patiently(self, answer: Awaitable[T]) -> T:
+        """The answer of what the methods below do not run, which may take as long as it likes."""
+        return await self._watched(answer)
 
     async def promptly(self, answer: Awaitable[T], size: int = 0) -> T:
         """The answer of a statement that has to be short, however busy the server is; `size` is how
@@ -57,7 +62,18 @@ class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no 
         if silence is None:
             return await answer
         silence.begin(self, _Wait(silence.now_s(), size))
-        return await self._given(answer, silence)
+        try:  # written out here and below: every append and read comes by
+            return await answer
+        except Exception as error:
+            if self.given_up is not None:
+                raise self.given_up from error
+            raise
+        finally:
+            silence.waiting.pop(self, None)
+
+    def fetch_promptly(self, *arguments: object) -> Awaitable[list[Any]]:
+        """The rows of a statement that has to be short."""
+        return self.promptly(super().fetch(*arguments))
 
     def execute(self, *arguments: object, **options: object) -> Awaitable[str]:
         """See asyncpg."""
@@ -67,19 +83,19 @@ class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no 
         """See asyncpg."""
         return self._watched(super().executemany(*arguments, **options))
 
-    def fetch(self, *arguments: object, **options: object) -> Awaitable[list[asyncpg.Record]]:
+    def fetch(self, *arguments: object, **options: object) -> Awaitable[list[Any]]:
         """See asyncpg."""
         return self._watched(super().fetch(*arguments, **options))
 
-    def fetchrow(self, *arguments: object, **options: object) -> Awaitable[asyncpg.Record | None]:
+    def fetchrow(self, *arguments: object, **options: object) -> Awaitable[Any]:
         """See asyncpg."""
         return self._watched(super().fetchrow(*arguments, **options))
 
-    def fetchval(self, *arguments: object, **options: object) -> Awaitable[object]:
+    def fetchval(self, *arguments: object, **options: object) -> Awaitable[Any]:
         """See asyncpg."""
         return self._watched(super().fetchval(*arguments, **options))
 
-    def prepare(self, *arguments: object, **options: object) -> Awaitable[object]:
+    def prepare(self, *arguments: object, **options: object) -> Awaitable[Any]:
         """See asyncpg."""
         return self._watched(super().prepare(*arguments, **options))
 
@@ -88,9 +104,6 @@ class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no 
         if silence is None or self in silence.waiting:
             return await answer
         silence.begin(self, _Wait(silence.now_s(), None, connection_moved(self)))
-        return await self._given(answer, silence)
-
-    async def _given(self, answer: Awaitable[T], silence: Silence) -> T:
         try:
             return await answer
         except Exception as error:

@@ -251,6 +251,10 @@ class _Run:
             async with asyncio.timeout(_CALM_WITHIN_S):
                 for source in app.sources.values():
                     await app.parked.retry(source.plan.name)
+                for name in world.inline:
+                    if (await world.store.checkpoint(name)).position < await world.log.head():
+                        # A rebuild in place was killed: it goes on when it is called again.
+                        await app.rebuild(name, in_place=True)
                 await app.settle(_CALM_WITHIN_S / 2)
         except (DiptychError, TimeoutError) as error:
             world.notice("liveness", process.full_name, f"does not come right: {error!r}")

@@ -23,6 +23,7 @@ from diptych.adapters.postgres.capture.status import (
     look_at_slot,
 )
 from diptych.adapters.postgres.capture.tables import by_table
+from diptych.adapters.postgres.silence import WatchedConnection
 from diptych.adapters.postgres.url import locate
 from diptych.environment import Environment
 from diptych.errors import (
@@ -229,7 +230,7 @@ class Capture:
                 await self._environment.sleep(self._pause_s * chance)
                 self._pause_s = min(self._pause_s * 2, _RETRY_S[1])
 
-    async def _follow(self, connection: asyncpg.Connection) -> None:
+    async def _follow(self, connection: WatchedConnection) -> None:
         await self._becomes("starting")
         attached = await Beginning(connection, self._source).attach()
         reader = Reader(connection, self._source.slot, attached, self._limits)

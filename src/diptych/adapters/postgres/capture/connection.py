@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from diptych.adapters.postgres.connection import keep_alive
 from diptych.adapters.postgres.errors import DRIVER_ERRORS, translate
+from diptych.adapters.postgres.silence import Silence, WatchedConnection
 from diptych.adapters.postgres.url import Location
 from diptych.errors import CaptureLost, StoreUnavailable
 
@@ -15,16 +17,19 @@ __all__ = ["connected", "lost"]
 
 
 @asynccontextmanager
-async def connected(location: Location, slot: str) -> AsyncIterator[asyncpg.Connection]:
+async def connected(location: Location, slot: str) -> AsyncIterator[WatchedConnection]:
     """A connection for as long as the block runs. Raises translated errors, and CaptureLost.
 
     Its text is what `values` reads, whatever the role's settings; no time limit ends a long
-    decoding; and a machine that vanished is noticed, so that its lock goes to another.
+    decoding, but silence does; and a machine that vanished is noticed, so that its lock goes to
+    another.
     """
+    silence = Silence(location)
     try:
-        connection = await asyncpg.connect(
+        connection: WatchedConnection = await asyncpg.connect(
             location.dsn,
             timeout=location.timeout_s,
+            connection_class=WatchedConnection,
             server_settings={
                 "application_name": f"diptych capture {slot}"[:63],
                 "DateStyle": "ISO",
@@ -44,9 +49,12 @@ async def connected(location: Location, slot: str) -> AsyncIterator[asyncpg.Conn
                 "jit": "off",
             },
         )
+        keep_alive(connection, location, pipelined=True)
+        connection.silence = silence
         try:
             yield connection
         finally:
+            silence.close()
             # Not closed in order: that could wait for a server that no longer answers.
             connection.terminate()
     except (asyncpg.UndefinedObjectError, asyncpg.ObjectNotInPrerequisiteStateError) as error:

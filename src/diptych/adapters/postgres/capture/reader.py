@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from diptych.adapters.postgres.capture.beginning import Attached
@@ -19,6 +18,7 @@ from diptych.adapters.postgres.capture.mapped import Streamed, joined
 from diptych.adapters.postgres.capture.pgoutput import decode
 from diptych.adapters.postgres.capture.statements import sql
 from diptych.adapters.postgres.capture.transactions import Ended, Placed, Transactions
+from diptych.adapters.postgres.silence import WatchedConnection
 from diptych.errors import CaptureFailed
 
 __all__ = ["Limits", "Reader"]
@@ -51,7 +51,7 @@ class Reader:
 
     def __init__(
         self,
-        connection: asyncpg.Connection,
+        connection: WatchedConnection,
         slot: str,
         attached: Attached,
         limits: Limits,
@@ -99,13 +99,15 @@ class Reader:
         rows, last = 0, 0
         async with self._connection.transaction():
             parameters = (self._slot, flushed, self._limits.rows, self._slot)
-            peek = self._connection.cursor(sql("peek_changes"), *parameters, prefetch=_FETCH)
-            async for row in peek:
-                if row["data"] is None:
-                    rows, last = row["rows"], row["upto"] or 0
-                    continue
-                for one in transactions.follow(decode(row["data"])):
-                    await self._take(one, len(row["data"]))
+            patiently = self._connection.patiently
+            peek = await patiently(self._connection.cursor(sql("peek_changes"), *parameters))
+            while some := await patiently(peek.fetch(_FETCH)):
+                for row in some:
+                    if row["data"] is None:
+                        rows, last = row["rows"], row["upto"] or 0
+                        continue
+                    for one in transactions.follow(decode(row["data"])):
+                        await self._take(one, len(row["data"]))
             await self._flush()
         return rows, last
 
