@@ -41,6 +41,7 @@ test: lint ## Check and test everything, on real servers where they can be start
 soak: install-dev ## Simulate 100,000 worlds, until one breaks a promise (ARGS="SEED --soak NUMBER")
 	@$(BIN)/python -m diptych.testing.simulation $(or $(ARGS),0 --soak 100000) --jobs $(PYTEST_WORKERS)
 	@DIPTYCH_EXAMPLES=2000 $(BIN)/pytest -n $(PYTEST_WORKERS) --timeout 7200 tests/simulation/test_model_on_*.py
+	@$(BIN)/python -m tests.mutation
 
 nemesis: install-dev ## Torment real processes on real stores (ARGS="--store sqlite --seconds 3600")
 	@$(BIN)/python -m tests.nemesis run $(ARGS)

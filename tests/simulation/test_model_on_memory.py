@@ -22,5 +22,5 @@ class OnMemory(StoreAgainstModel):
         return App("model", PARTS, write=SharedLog(log), read=SharedStore(store))
 
 
-EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "60"))
 TestMemoryAgainstTheModel = with_settings(OnMemory, EXAMPLES, 25)

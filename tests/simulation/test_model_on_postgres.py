@@ -40,5 +40,5 @@ def _primary(postgres):
     OnPostgres.primary = postgres.primary
 
 
-EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "100")) // 8
+EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "60")) // 8
 TestPostgresAgainstTheModel = with_settings(OnPostgres, EXAMPLES, 15)

@@ -24,5 +24,5 @@ class OnSqlite(StoreAgainstModel):
         shutil.rmtree(self.folder)
 
 
-EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "100")) // 5
+EXAMPLES = int(os.environ.get("DIPTYCH_EXAMPLES", "60")) // 5
 TestSqliteAgainstTheModel = with_settings(OnSqlite, EXAMPLES, 20)

@@ -205,5 +205,8 @@ class InlineRows(Protocol):
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         """As ReadStore.load, seeing what this transaction wrote."""
 
+    async def parked(self, projection: str) -> list[Parked]:
+        """As Standings.parked."""
+
     async def apply(self, changes: Sequence[Change]) -> None:
         """As ReadStore.apply, committed by the log."""

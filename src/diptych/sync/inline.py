@@ -9,9 +9,11 @@ from diptych.errors import ProjectionFailed
 from diptych.events.log import LogTransaction
 from diptych.messages.registry import Registry
 from diptych.queries.fold import Batch
+from diptych.queries.omitted import Omitted
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import InlineRows
-from diptych.sync.subscription import EventDecoder
+from diptych.sync.parking import Parking
+from diptych.sync.subscription import Delivery, EventDecoder
 
 __all__ = ["InlineProjections"]
 
@@ -22,7 +24,8 @@ class InlineProjections:
     """The participant (see events.log) that folds new events into rows before they are durable.
 
     It brings each projection to the head from wherever it stands, not only over the new events: so
-    one that was asynchronous until now, or that another process does not run inline, is right.
+    one that was asynchronous until now, or that another process does not run inline, is right. What such
+    a process has parked is not overtaken: then the append fails.
     """
 
     def __init__(self, registry: Registry, store: Any, plans: Sequence[Plan]) -> None:
@@ -45,13 +48,43 @@ class InlineProjections:
 async def _bring(
     plan: Plan, decoder: EventDecoder, rows: InlineRows, transaction: LogTransaction, head: int
 ) -> None:
-    after = (await rows.checkpoint(plan.name)).position
+    stands = await rows.checkpoint(plan.name)
+    after, parking = stands.position, None
+    if stands.parks and after < head:
+        parking = Parking(plan)
+        parking.learn(await rows.parked(plan.name))
     while after < head:
         delivery = decoder.decode(await transaction.read(after, _PAGE), after)
-        failure = delivery.failure(plan.name)
-        if failure is not None:
-            raise failure
-        batch = Batch(plan, delivery.envelopes, after, delivery.upto)
+        upto = _passed(plan, delivery, parking)
+        omitted = parking and _omitted(parking, delivery)
+        batch = Batch(plan, delivery.envelopes, after, upto, omitted)
         before = (await rows.load(plan.name, batch.keys)).rows if plan.shape else {}
         await rows.apply([batch.change(before)])
-        after = delivery.upto
+        after = upto
+
+
+def _passed(plan: Plan, delivery: Delivery, parking: Parking | None) -> int:
+    """How far a delivery goes. Raises ProjectionFailed where it ends at what cannot be read."""
+    if delivery.broken is None:
+        return delivery.upto
+    stored, _ = delivery.broken
+    if parking is None or not parking.skips_all(stored):
+        failure = delivery.failure(plan.name)
+        assert failure is not None  # noqa: S101  it is broken
+        raise failure
+    return stored.position
+
+
+def _omitted(parking: Parking, delivery: Delivery) -> Omitted | None:
+    """What was skipped by hand. Raises ProjectionFailed for what follows something parked: another
+    process has moved this projection, and parked it, and what follows must not be folded before.
+    """
+    for one in parking.followers(delivery.envelopes, 0):
+        raise ProjectionFailed(
+            f"{one.key!r} is parked, and an inline projection parks nothing: every process must "
+            "list the same inline=[...]. Retry what is parked (diptych parked retry).",
+            position=one.position,
+            event_type=one.type,
+            stream=one.stream,
+        )
+    return parking.omitted(delivery.after)

@@ -235,6 +235,11 @@ class MemoryInlineRows:
         """As MemoryReadStore.load."""
         return self._rows(projection).load(keys)
 
+    async def parked(self, projection: str) -> list[Parked]:
+        """As MemoryReadStore.parked."""
+        self._rows(projection)
+        return self._standings[projection].parked(None, None)
+
     async def apply(self, changes: Sequence[Change]) -> None:
         """As MemoryReadStore.apply, kept only if the append succeeds."""
         for change in changes:

@@ -9,11 +9,13 @@ from weakref import WeakKeyDictionary
 import asyncpg
 
 from diptych.adapters.postgres.changes import write_changes
+from diptych.adapters.postgres.parked_entries import decoded
 from diptych.adapters.postgres.projections import Projections, gone
 from diptych.adapters.postgres.read_standings import never_opened, standing
 from diptych.adapters.postgres.row_shape import OTHER_COLUMNS
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import ConfigurationError
+from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded
 
 __all__ = ["PostgresInlineRows", "check_own_transaction"]
@@ -69,6 +71,12 @@ class PostgresInlineRows:
         except OTHER_COLUMNS as error:
             raise table.misfit(str(error)) from error
         return table.loaded(found)
+
+    async def parked(self, projection: str) -> list[Parked]:
+        """As PostgresReadStore.parked."""
+        self._projections.known(projection)
+        await self._check_database()
+        return decoded(await self._connection.fetch(sql("select_parked", self._schema), projection, None))
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """As PostgresReadStore.apply, committed by the log."""

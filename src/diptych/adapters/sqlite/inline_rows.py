@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import apsw
 
 from diptych.adapters.sqlite.changes import check_changes, write_changes
+from diptych.adapters.sqlite.parking import entries, parked_sql
 from diptych.adapters.sqlite.projections import Projections
 from diptych.adapters.sqlite.standing import info
 from diptych.adapters.sqlite.statements import all_rows, sql
+from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, CheckpointInfo, Loaded
 
 __all__ = ["SqliteInlineRows"]
@@ -34,6 +36,11 @@ class SqliteInlineRows:
         """As SqliteReadStore.load, seeing what this transaction wrote."""
         table = self._projections.row_table(projection)
         return table.loaded(all_rows(self._connection, table.load, table.load_parameters(keys)))
+
+    async def parked(self, projection: str) -> list[Parked]:
+        """As SqliteReadStore.parked."""
+        self._projections.known(projection)
+        return entries(all_rows(self._connection, *parked_sql(projection, None, None)))
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """As SqliteReadStore.apply, committed by the log."""

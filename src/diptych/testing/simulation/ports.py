@@ -311,6 +311,9 @@ class _InlineRows:
     async def load(self, projection: str, keys: Sequence[str]) -> Loaded:
         return await self._inner.load(projection, keys)
 
+    async def parked(self, projection: str) -> list[Parked]:
+        return await self._inner.parked(projection)
+
     async def apply(self, changes: Sequence[Change]) -> None:
         await self._inner.apply(changes)
         self._written += [_written(self._process, one, 0, inline=True) for one in changes]
