@@ -24,8 +24,8 @@ class InlineProjections:
     """The participant (see events.log) that folds new events into rows before they are durable.
 
     It brings each projection to the head from wherever it stands, not only over the new events: so
-    one that was asynchronous until now, or that another process does not run inline, is right. What such
-    a process has parked is not overtaken: then the append fails.
+    one that was asynchronous until now, or that another process does not run inline, is right. What
+    such a process has parked is not overtaken: then the append fails.
     """
 
     def __init__(self, registry: Registry, store: Any, plans: Sequence[Plan]) -> None:
@@ -56,7 +56,7 @@ async def _bring(
     while after < head:
         delivery = decoder.decode(await transaction.read(after, _PAGE), after)
         upto = _passed(plan, delivery, parking)
-        omitted = parking and _omitted(parking, delivery)
+        omitted = parking and _omitted(plan, parking, delivery)
         batch = Batch(plan, delivery.envelopes, after, upto, omitted)
         before = (await rows.load(plan.name, batch.keys)).rows if plan.shape else {}
         await rows.apply([batch.change(before)])
@@ -75,14 +75,15 @@ def _passed(plan: Plan, delivery: Delivery, parking: Parking | None) -> int:
     return stored.position
 
 
-def _omitted(parking: Parking, delivery: Delivery) -> Omitted | None:
+def _omitted(plan: Plan, parking: Parking, delivery: Delivery) -> Omitted | None:
     """What was skipped by hand. Raises ProjectionFailed for what follows something parked: another
     process has moved this projection, and parked it, and what follows must not be folded before.
     """
     for one in parking.followers(delivery.envelopes, 0):
         raise ProjectionFailed(
             f"{one.key!r} is parked, and an inline projection parks nothing: every process must "
-            "list the same inline=[...]. Retry what is parked (diptych parked retry).",
+            f"list the same inline=[...]. Retry what is parked (diptych parked retry {plan.name}).",
+            projection=plan.name,
             position=one.position,
             event_type=one.type,
             stream=one.stream,

@@ -1,4 +1,4 @@
-"""What looks like a server that says nothing any more, and is not (see also faults/test_wires.py)."""
+"""What looks like a server that says nothing any more, and is not; and what is one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ async def test_a_process_that_was_stopped_gives_up_nothing_that_it_could_not_hea
     location, silence
 ):
     connection = await connect_keyed(location, silence)
-    asking = asyncio.ensure_future(connection.fetch_promptly("SELECT 1 FROM pg_sleep(4)"))
+    statement = "SELECT 1 FROM pg_sleep($1)"
+    await connection.fetch_promptly(statement, 0.0)  # from now on it is sent at once
+    asking = asyncio.ensure_future(connection.fetch_promptly(statement, 4.0))
     await asyncio.sleep(0)
     time.sleep(3)  # noqa: ASYNC251  the whole process stands still
     assert await asking == [(1,)]

@@ -216,7 +216,7 @@ class Exhausted(EventHandler, attempts=2, pause_s=0.001):
 async def test_what_a_task_or_a_future_cannot_carry_fails_the_call_and_stops_nothing(handler):
     async with App("bank", [*BANK, handler]) as app:
         await app.dispatch(Deposit("a", 1))
-        with pytest.raises(StaleRead, match="has parked 'Account-a'.*RuntimeError: the handler"):
+        with pytest.raises(StaleRead, match=r"has parked 'Account-a'.*RuntimeError: the handler"):
             await app.settle()
         [retried] = await app.parked.retry(handler.__name__)
         assert (retried.folded, retried.failed_at) == (0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from asyncio import create_task, gather
+from asyncio import CancelledError, create_task, gather
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from diptych.operations.generations_compared import GenerationsCompared, compare
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
 from diptych.queries.standings import Lease, LeaseSwap
+from diptych.sync.lease import Leases
 from diptych.testing.seeded import for_each_seed
 
 SEEDS = int(os.environ.get("GENERATION_SEEDS", "12"))
@@ -343,3 +344,76 @@ def again() -> type:
             row.balance = row.balance + event.amount
 
     return Balances
+
+
+@pytest.mark.parametrize("inline", [[], [Balances]])
+async def test_f33_a_rebuild_in_place_that_was_killed_before_it_emptied_anything_begins_anew(
+    inline, monkeypatch, tmp_path
+):
+    class Killed(BaseException):
+        pass
+
+    async def killed(_: object) -> None:
+        raise Killed
+
+    async def nothing(_: Leases) -> None: ...
+
+    url = f"sqlite:///{tmp_path}/bank.db"
+    async with App("bank", BANK, write=url, inline=inline) as app:
+        await app.dispatch(Deposit("a", 5))
+        await app.settle()
+    app = await App("bank", BANK, write=url, inline=inline).open(projections=False)
+    store = app.sources[Balances].store
+    at = (await store.checkpoint("balances")).position
+    await store.apply([Change("balances", at, at, [Row("a", at, Balance("a", 99))])])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "reset", killed)
+        patch.setattr(Leases, "release", nothing)  # who was killed lets go of nothing
+        with pytest.raises(Killed):
+            await app.rebuild(Balances, in_place=True)
+    await app.rebuild(Balances, in_place=True)
+    assert await app.ask(GetBalance("a")) == Balance("a", 5)
+    await app.close()
+
+
+async def test_f33_projections_run_again_where_starting_them_anew_was_cancelled(monkeypatch):
+    async with App("bank", BANK) as app:
+        await app.dispatch(Deposit("a", 1))
+        await app.settle()
+        generations = app.generations(Balances)
+        await generations.build()
+        await generations.switch()
+        own = app._panels._stop
+
+        async def cancelled(store: Any) -> None:
+            await own(store)
+            raise CancelledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(app._panels, "_stop", cancelled)
+            with pytest.raises(CancelledError):
+                await generations.drop()
+        done = await app.dispatch(Deposit("a", 2))
+        assert await app.ask(GetBalance("a"), after=done, within_s=20) == Balance("a", 3)
+
+
+async def test_f33_folding_on_the_spot_looks_again_when_rows_are_set_back_meanwhile(monkeypatch):
+    async with App("bank", BANK) as app:
+        for _ in range(5):
+            await app.dispatch(Deposit("a", 1))
+        await app.settle()
+        source = app.sources[Balances]
+        await app._panels._stop(source.store)
+        await app.dispatch(Deposit("a", 1))
+        own, looks = source.store.load, []
+
+        async def load(projection: str, keys: Any) -> Any:
+            looks.append(keys)
+            if len(looks) == 1:
+                await source.store.reset(source.plan.table)
+            return await own(projection, keys)
+
+        monkeypatch.setattr(source.store, "load", load)
+        found = await app.ask(GetBalance("a"), consistency="write_model")
+        assert found == Balance("a", 6)
+        assert len(looks) == 2

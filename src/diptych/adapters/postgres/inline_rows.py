@@ -76,7 +76,9 @@ class PostgresInlineRows:
         """As PostgresReadStore.parked."""
         self._projections.known(projection)
         await self._check_database()
-        return decoded(await self._connection.fetch(sql("select_parked", self._schema), projection, None))
+        return decoded(
+            await self._connection.fetch(sql("select_parked", self._schema), projection, None)
+        )
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """As PostgresReadStore.apply, committed by the log."""
