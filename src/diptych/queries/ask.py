@@ -160,6 +160,7 @@ class Asker:
         told: Told | None,
     ) -> Any:
         lacking: dict[str, Lacking] = {}
+        read = _read_by(handler) if wait.position or told is not None else None
         behind = await self._behind(handler, wait, replica, lacking)
         if self.watch is not None and wait.position:
             waited = asyncio.get_running_loop().time() - wait.began
@@ -173,17 +174,22 @@ class Asker:
         if told is not None:
             at = handler.sources
             await told.look(at if replica is None else [replica.source(one) for one in at], lacking)
-        return await handler.answer(query, replica=replica, lacking=lacking)
+        answer = await handler.answer(query, replica=replica, lacking=lacking)
+        if read is not None and read != _read_by(handler):
+            return await self._answer(query, handler, wait, replica, told)
+        return answer
 
     async def _from_log(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
         """The answer with what no projection has seen yet, which what is parked is not part of."""
         lacking: dict[str, Lacking] = {}
+        read = _read_by(handler)
         for source in handler.sources:
             if (await source.store.checkpoint(source.plan.name)).parks:
                 lacking[source.plan.name] = await lacking_of(source, None, refuse=True)
         if told is not None:
             await told.look(handler.sources, lacking)
-        return await handler.answer(query, self._unseen, lacking=lacking)
+        answer = await handler.answer(query, self._unseen, lacking=lacking)
+        return answer if read == _read_by(handler) else await self._from_log(query, handler, told)
 
     async def _behind(
         self,
@@ -257,3 +263,10 @@ class Asker:
             f"{names}. List its function in App(...).",
             query=type(query).__name__,
         )
+
+
+def _read_by(handler: QueryHandler) -> list[str]:
+    """The rows that a query reads. When others are read at its end, it has to be answered anew:
+    what those lack because it is parked, nobody has looked at.
+    """
+    return [source.plan.name for source in handler.sources]

@@ -86,14 +86,15 @@ class Standings(Protocol):
     G2 Once a swap has returned, no change with an older epoch is written any more.
     G3 `parked` gives what changes have parked and not unparked, in ascending order of position.
     G4 `switch` gives all generations their new roles or none, and only if all have exactly the
-       roles expected. Rows, checkpoints, leases and what is parked stay with their generation.
+       roles expected, and their leases the epochs given. Rows, checkpoints, leases and what is
+       parked stay with their generation.
     G5 What was dropped is gone, with its checkpoint, its lease and what was parked, and no other
        generation is touched.
     G6 `reset` forgets what is parked; what was skipped stays skipped, and the lease stays held.
     G7 Leases, roles and what is parked survive close and open, except in a volatile store.
 
     A generation that was never opened has the lease (0, '') and nothing parked. The generation 0 is
-    born `served`, any other `building`.
+    born `served`, unless another one is served already; any other is born `building`.
     """
 
     async def checkpoint(self, projection: str) -> CheckpointInfo:
@@ -113,8 +114,15 @@ class Standings(Protocol):
     async def generations(self, projection: str) -> list[Generation]:
         """The generations there are, by number; those that nobody opened yet are not among them."""
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
-        """Give generations (by name) the roles `after`, if they have the roles `before`."""
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Give generations (by name) the roles `after`, if they have the roles `before` and their
+        leases are at `epochs`.
+        """
 
     async def drop(self, table: TableSpec) -> None:
         """Remove the rows of a generation with all that is kept beside them. Not there: nothing."""

@@ -56,7 +56,7 @@ async def _bring(
     while after < head:
         delivery = decoder.decode(await transaction.read(after, _PAGE), after)
         upto = _passed(plan, delivery, parking)
-        omitted = parking and _omitted(plan, parking, delivery)
+        omitted = None if parking is None else _omitted(plan, parking, delivery)
         batch = Batch(plan, delivery.envelopes, after, upto, omitted)
         before = (await rows.load(plan.name, batch.keys)).rows if plan.shape else {}
         await rows.apply([batch.change(before)])

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from diptych.errors import (
     CheckpointMoved,
     ConfigurationError,
+    LeaseLost,
     ProjectionFailed,
     StaleRead,
     StoreError,
@@ -21,7 +22,7 @@ from diptych.queries.fold import keys_of
 from diptych.queries.parked import Parked
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, Find, ReadStore
-from diptych.queries.standings import Generation
+from diptych.queries.standings import Generation, Role
 from diptych.sync.generations import being_built, next_generation, of_generation
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import Leases, held
@@ -196,8 +197,8 @@ class Rebuild:
         The old one is kept, and moved on, to be switched back to. Raises ConfigurationError when
         somebody else has switched, LeaseLost when somebody has taken one of them meanwhile.
         """
-        await self._confirm(self._level)
-        await self._give_roles({old: "served", new: "building"}, {old: "kept", new: "served"})
+        before: dict[str, Role] = {old: "served", new: "building"}
+        await self._give_roles(before, {old: "kept", new: "served"}, self._level)
 
     async def switch_back(self) -> str:
         """Have the generation that was kept read again; its name.
@@ -222,10 +223,10 @@ class Rebuild:
                     self._store, old.name, environment, f"switching back to {old.name}"
                 ) as epoch:
                     await self._catch_up(plan, epoch, stands)
-            await self._confirm({new.name: served})
             await self._give_roles(
                 {old.name: "kept", new.name: "served"},
                 {old.name: "served", new.name: "building"},
+                {new.name: served},
             )
         return old.name
 
@@ -234,7 +235,7 @@ class Rebuild:
         generations = await self._store.generations(self._plan.name)
         kept = [one.name for one in generations if one.role == "kept"]
         if kept:
-            await self._give_roles(dict.fromkeys(kept, "kept"), dict.fromkeys(kept, "building"))
+            await self._give_roles(dict.fromkeys(kept, "kept"), dict.fromkeys(kept, "building"), {})
         return [one.name for one in generations if one.role != "served"]
 
     async def drop(self, name: str) -> None:
@@ -313,18 +314,24 @@ class Rebuild:
             wanted=position,
         )
 
-    async def _confirm(self, epochs: Mapping[str, int]) -> None:
-        """Raise LeaseLost unless all of these are still held: then they stand where they stood."""
-        stands = await self._store.checkpoints(list(epochs))
-        at = {name: stands[name].position for name in epochs}
-        await self._store.apply([Change(n, at[n], at[n], epoch=e) for n, e in epochs.items()])
-
-    async def _give_roles(self, before: dict[str, str], after: dict[str, str]) -> None:
-        if not await self._store.switch(before, after):  # type: ignore[arg-type]
-            raise ConfigurationError(
-                f"somebody else has switched {self._plan.name} meanwhile; nothing was changed. "
-                "Look at its generations and decide again."
-            )
+    async def _give_roles(
+        self, before: Mapping[str, Role], after: Mapping[str, Role], epochs: Mapping[str, int]
+    ) -> None:
+        """Switch, if all of `epochs` are still held: then they stand where they stood."""
+        if await self._store.switch(before, after, epochs):
+            return
+        for name, info in (await self._store.checkpoints(list(epochs))).items():
+            if info.lease.epoch != epochs[name]:
+                raise LeaseLost(
+                    f"somebody else has taken {name} meanwhile; nothing was switched. Try again.",
+                    projection=name,
+                    epoch=epochs[name],
+                    actual=info.lease.epoch,
+                )
+        raise ConfigurationError(
+            f"somebody else has switched {self._plan.name} meanwhile; nothing was changed. "
+            "Look at its generations and decide again."
+        )
 
     async def _skips(self, name: str, epoch: int) -> bool:
         """Skip in a generation what is skipped in the rows that are read; False: it is too late."""

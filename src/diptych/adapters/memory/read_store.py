@@ -137,9 +137,17 @@ class MemoryReadStore:
         ]
         return [generation for _, generation in sorted(found)]
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
-        """Give generations new roles, if they have the roles expected."""
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Give generations new roles, if they have the roles (and epochs) expected."""
         self._refuse_when_closed()
+        for name, epoch in (epochs or {}).items():
+            if name not in self._standings or self._standings[name].lease.epoch != epoch:
+                return False
         for name, role in before.items():
             if name not in self._standings or self._standings[name].role != role:
                 return False

@@ -89,13 +89,23 @@ class PostgresStandings:
         meant = [one for one in found if numbers[one.name] is not None]
         return sorted(meant, key=lambda one: numbers[one.name] or 0)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
-        """Give generations new roles, if they have the roles expected."""
-        names = sorted({*before, *after})
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Give generations new roles, if they have the roles (and epochs) expected."""
+        epochs = epochs or {}
+        names = sorted({*before, *after, *epochs})
         async with self._opened().transaction() as connection:
-            roles = dict(await connection.fetch(sql("lock_roles", self._schema), names))
-            there = all(name in roles for name in names)
-            if not there or any(roles[name] != role for name, role in before.items()):
+            found = await connection.fetch(sql("lock_roles", self._schema), names)
+            roles = {name: (role, epoch) for name, role, epoch in found}
+            if (
+                not all(name in roles for name in names)
+                or any(roles[name][0] != role for name, role in before.items())
+                or any(roles[name][1] != epoch for name, epoch in epochs.items())
+            ):
                 return False
             await connection.execute(
                 sql("update_roles", self._schema), list(after), list(after.values())

@@ -209,9 +209,14 @@ class SqliteReadStore:
         read = self._opened().reader.small
         return ordered_generations(projection, await read(sql("select_generations"), (projection,)))
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
-        """Give generations the roles `after`, if they have the roles `before`."""
-        switch = partial(switch_roles, dict(before), dict(after))
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Give generations the roles `after`, if they have the roles `before` and those epochs."""
+        switch = partial(switch_roles, dict(before), dict(after), dict(epochs or {}))
         return await self._opened().write(switch, size=len(after))
 
     async def drop(self, table: TableSpec) -> None:

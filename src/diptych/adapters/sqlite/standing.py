@@ -50,12 +50,18 @@ def swap_leases(swaps: Sequence[LeaseSwap], connection: apsw.Connection) -> list
 
 
 def switch_roles(
-    before: Mapping[str, Role], after: Mapping[str, Role], connection: apsw.Connection
+    before: Mapping[str, Role],
+    after: Mapping[str, Role],
+    epochs: Mapping[str, int],
+    connection: apsw.Connection,
 ) -> bool:
-    """Give all their new roles, if all are there and have the roles expected."""
-    names = msgspec.json.encode([*before, *after]).decode()
-    roles: dict[str, str] = dict(all_rows(connection, sql("select_roles"), (names,)))
+    """Give all their new roles, if all are there and have the roles and epochs expected."""
+    names = msgspec.json.encode([*before, *after, *epochs]).decode()
+    found = all_rows(connection, sql("select_roles"), (names,))
+    roles = {name: role for name, role, _ in found}
+    at = {name: epoch for name, _, epoch in found}
     expected = all(roles.get(name) == role for name, role in before.items())
+    expected = expected and all(at.get(name) == epoch for name, epoch in epochs.items())
     if not expected or not all(name in roles for name in after):
         return False
     for name, role in after.items():

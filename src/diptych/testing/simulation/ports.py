@@ -245,11 +245,16 @@ class SimulatedStore(SharedStore):
         """See Standings."""
         return await self._call("generations", lambda: self.inner.generations(projection))
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """See Standings."""
 
         async def effect() -> bool:
-            done = await self.inner.switch(before, after)
+            done = await self.inner.switch(before, after, epochs)
             if done:
                 await self._roles_are(after)
             return done

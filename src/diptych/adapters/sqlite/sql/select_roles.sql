@@ -1,2 +1,2 @@
 -- Parameters: JSON array of names of generations. Under the write lock when it decides.
-SELECT projection, role FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?))
+SELECT projection, role, epoch FROM checkpoints WHERE projection IN (SELECT value FROM json_each(?))

@@ -3,7 +3,8 @@
 `EventLogContract` is what an adapter is enrolled with. Its tests: `appending` (G1), `keeping` (G2,
 G10, G11), `ordering` (G3, G4), `conflicts` (G5), `conditions` (G6), `commands` (G7), `neighbours`
 (G8), `waiting` (G9), `within` (G12). `inline` is a suite of its own, for a log and a read store
-that commit together. `words` is the language the tests are written in.
+that commit together. `words` is the language the tests are written in; `mixtures` makes appends of
+any shape, and judges what becomes of them.
 """
 
 from __future__ import annotations

@@ -144,9 +144,14 @@ class SharedStore:
         """See Standings."""
         return await self.inner.generations(projection)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """See Standings."""
-        return await self.inner.switch(before, after)
+        return await self.inner.switch(before, after, epochs)
 
     async def drop(self, table: TableSpec) -> None:
         """See Standings."""

@@ -25,6 +25,7 @@ __all__ = [
     "SwitchAnywayStore",
     "SwitchingLeasesStore",
     "TornSwitchStore",
+    "UnfencedSwitchStore",
     "UnnumberedStore",
 ]
 
@@ -34,9 +35,29 @@ class SwitchAnywayStore(SharedStore):
 
     breaks = ("G4",)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """Expect nothing."""
-        return await self.inner.switch({}, after)
+        return await self.inner.switch({}, after, epochs)
+
+
+class UnfencedSwitchStore(SharedStore):
+    """Switches whoever holds the leases."""
+
+    breaks = ("G4",)
+
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
+        """Look at roles only."""
+        return await self.inner.switch(before, after)
 
 
 class LookThenSwitchStore(SharedStore):
@@ -44,9 +65,14 @@ class LookThenSwitchStore(SharedStore):
 
     breaks = ("G4",)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """Look, wait, switch."""
-        right = await self.inner.switch(before, before)
+        right = await self.inner.switch(before, before, epochs)
         await asyncio.sleep(0)
         return right and await self.inner.switch({}, after)
 
@@ -56,12 +82,17 @@ class HalfSwitchStore(SharedStore):
 
     breaks = ("G4",)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """Switch one by one, and say whether all went well."""
         done = True
         for name, role in after.items():
             expected = {name: before[name]} if name in before else {}
-            done = await self.inner.switch(expected, {name: role}) and done
+            done = await self.inner.switch(expected, {name: role}, epochs) and done
         return done
 
 
@@ -70,9 +101,14 @@ class TornSwitchStore(SharedStore):
 
     breaks = ("G4",)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """Leave a moment between the two."""
-        if not await self.inner.switch(before, before):
+        if not await self.inner.switch(before, before, epochs):
             return False
         done = []
         for name, role in after.items():
@@ -86,9 +122,14 @@ class SwitchingLeasesStore(SharedStore):
 
     breaks = ("G4",)
 
-    async def switch(self, before: Mapping[str, Role], after: Mapping[str, Role]) -> bool:
+    async def switch(
+        self,
+        before: Mapping[str, Role],
+        after: Mapping[str, Role],
+        epochs: Mapping[str, int] | None = None,
+    ) -> bool:
         """Forget who has it."""
-        switched = await self.inner.switch(before, after)
+        switched = await self.inner.switch(before, after, epochs)
         for name in after if switched else ():
             lease = (await self.inner.checkpoint(name)).lease
             await self.inner.swap_leases([LeaseSwap(name, lease, Lease())])

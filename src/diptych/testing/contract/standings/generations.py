@@ -23,6 +23,7 @@ from diptych.testing.contract.read_store.words import (
     Article,
     found,
     keep,
+    own,
     parked,
     where,
 )
@@ -92,6 +93,24 @@ class Generations(StoreContract):
         assert not await store.switch(FIRST, SWAPPED), "these were the roles"
         assert await store.switch(SWAPPED, {"articles": "served", "articles__1": "kept"})
         assert (await roles_of(store))["articles"] == "served", "there is a way back"
+
+    async def test_g4_a_switch_needs_the_epochs_it_expects(self, store: ReadStore) -> None:
+        await store.open([numbered(1)])
+        await own(store, 3, "me", "articles")
+        for epochs in ({"articles": 2}, {"articles": 4}, {"articles": 3, "articles__1": 1}):
+            assert not await store.switch(FIRST, SWAPPED, epochs), f"{epochs} are not the epochs"
+            assert await roles_of(store) == FIRST
+        assert await store.switch(FIRST, SWAPPED, {"articles": 3, "articles__1": 0})
+        assert await roles_of(store) == SWAPPED
+
+    async def test_g4_the_first_generation_is_not_born_served_beside_a_served_one(
+        self, store: ReadStore
+    ) -> None:
+        await store.open([numbered(1)])
+        assert await store.switch(FIRST, SWAPPED)
+        await store.drop(ARTICLES)
+        await store.open([ARTICLES])
+        assert await roles_of(store) == {"articles": "building", "articles__1": "served"}
 
     async def test_g4_a_switch_to_what_is_not_there_gives_nobody_a_role(
         self, store: ReadStore
