@@ -10,7 +10,7 @@ import click
 from diptych.cli.existing import check_file
 from diptych.cli.exit_codes import OK, UNEXPECTED, exit_code_of
 from diptych.cli.options import Seconds, app_option, common_options
-from diptych.cli.output import plain, print_json, print_line, printable
+from diptych.cli.output import counted, plain, print_json, print_line, printable
 from diptych.errors import DiptychError, StaleRead, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -88,9 +88,11 @@ def _print(found: Health) -> None:
     for one in found.dependencies:
         print_line(printable(f"{one.kind} {one.name}: {'ok' if one.ok else one.why}"))
     for projection in found.projections:
-        line = f"projection {projection.name}: {projection.lag_events:,} events behind"
+        line = f"projection {projection.name}: {counted(projection.lag_events, 'event')} behind"
         if projection.lag_events:
             line += f" ({projection.delay_s:.1f} s)"
+        if projection.parked_keys:
+            line += f", {counted(projection.parked_keys, 'key')} parked"
         print_line(printable(line + (f": {projection.why}" if projection.why else "")))
     if found.held_up:
         print_line(printable(f"appends wait: {found.held_up}"))

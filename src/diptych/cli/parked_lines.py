@@ -19,6 +19,7 @@ from diptych.sync.retry import Retried
 __all__ = ["print_groups", "print_keys", "print_retried", "print_skipped"]
 
 _MOST_FOLLOWERS = 20
+_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def print_groups(found: Sequence[Group]) -> None:
@@ -33,7 +34,7 @@ def print_groups(found: Sequence[Group]) -> None:
         Column("events", "right"),
         Column("first", "right"),
         Column("last", "right"),
-        Column("since"),
+        Column("since (UTC)"),
     ]
     rows = [
         (
@@ -43,7 +44,7 @@ def print_groups(found: Sequence[Group]) -> None:
             f"{one.events:,}",
             str(one.first),
             str(one.last),
-            one.since.isoformat(timespec="seconds"),
+            f"{one.since:{_TIME}}",
         )
         for one in found
     ]
@@ -98,7 +99,7 @@ def _facts(one: ParkedKey, *, traces: bool) -> list[tuple[str, object]]:
         ("says", one.raw if one.event is None else cell(plain(one.event), most)),
         ("failed with", one.error or "nothing: it waits to be retried"),
         ("attempts", one.attempts),
-        ("since", one.since.isoformat(timespec="seconds")),
+        ("since (UTC)", f"{one.since:{_TIME}}"),
     ]
     if one.followers:
         facts.append(("followed by", _followers(one.followers, all_of_them=traces)))
@@ -119,7 +120,7 @@ def _skipped(skipped: Sequence[Parked]) -> RenderableType:
         Column("key", fold=True),
         Column("event", fold=True),
         Column("by"),
-        Column("when"),
+        Column("when (UTC)"),
         Column("reason", fold=True),
     ]
     rows = [
@@ -128,7 +129,7 @@ def _skipped(skipped: Sequence[Parked]) -> RenderableType:
             one.key,
             f"{one.type} of {one.stream}",
             one.actor or "-",
-            moment(one.at_us).isoformat(timespec="seconds"),
+            f"{moment(one.at_us):{_TIME}}",
             one.reason,
         )
         for one in skipped

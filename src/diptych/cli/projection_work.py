@@ -9,7 +9,7 @@ from typing import Any
 
 from diptych.application import App
 from diptych.cli.existing import open_existing
-from diptych.cli.output import plain, print_json
+from diptych.cli.output import counted, plain, print_json
 from diptych.cli.progress import Progress
 from diptych.cli.status_table import ChangedLines, Rates, StatusScreen, why_of
 from diptych.errors import ProjectionFailed, SyncError
@@ -55,7 +55,9 @@ async def watch_on(app: App, every_s: float, *, as_json: bool) -> None:
 
 
 async def run_until_settled(app: App) -> list[ProjectionStatus]:
-    """Run them to the head of this moment. Raises when one of them cannot get there."""
+    """Run them to the head of this moment. Raises when one of them cannot get there, or has parked
+    something on its way.
+    """
     await app.open()
     try:
         head = await app.log.head()
@@ -65,6 +67,7 @@ async def run_until_settled(app: App) -> list[ProjectionStatus]:
                 progress(sum(min(one.position, head) for one in found), head * len(found))
                 if all(one.position >= head for one in found if not _is_stuck(one)):
                     _raise_if_stuck(found)
+                    await _raise_if_parked(app, found)
                     return found
                 await asyncio.sleep(_LOOK_EVERY_S)
     finally:
@@ -103,3 +106,21 @@ def _raise_if_stuck(found: Sequence[ProjectionStatus]) -> None:
             kind = ProjectionFailed if one.state == "failed" else SyncError
             why = why_of(one) or f"{one.name} stands at position {one.position} and cannot go on."
             raise kind(why, projection=one.name, position=one.position, state=one.state)
+
+
+async def _raise_if_parked(app: App, found: Sequence[ProjectionStatus]) -> None:
+    for one in found:
+        groups = await app.parked.groups(one.name) if one.parked_keys else ()
+        if groups:
+            said = "; ".join(
+                f"{counted(group.events, 'event')} of {counted(group.keys, 'key')} "
+                f"since position {group.first:,} ({group.error})"
+                for group in groups
+            )
+            raise ProjectionFailed(
+                f"{one.name} has come to position {one.position:,}, but has parked {said}. Mend it "
+                f"and retry: diptych parked retry {one.name}",
+                projection=one.name,
+                position=one.position,
+                state="parked",
+            )

@@ -61,7 +61,7 @@ def run_them(*, where: str | None, until_settled: bool, as_json: bool) -> None:
 
     They stop between two batches; what was written carries its checkpoint, so nothing is lost or
     folded twice. Being stopped is exit code 0. When every projection has failed, nothing can go on:
-    exit code 1.
+    exit code 1. So it is with --until-settled when one has failed, or something is parked.
     """
     from diptych.cli.find_app import find_app
     from diptych.cli.projection_work import facts_of, run_on, run_until_settled

@@ -65,8 +65,13 @@ def _row(one: ProjectionStatus) -> list[object]:
         f"{one.events_per_s:,.0f}/s" if one.events_per_s else "-",
         duration(one.eta_s) if one.eta_s else "-",
         Text(f"{one.parked_keys:,}", style="bold red") if one.parked_keys else "-",
-        printable(one.owner) or "-",
+        _owner(one),
     ]
+
+
+def _owner(one: ProjectionStatus) -> str:
+    """The process that moves it, `pid@host`; `--json` has all that tells it from a later one."""
+    return printable(one.owner.partition(":")[0]) if one.owner and one.state != "stopped" else "-"
 
 
 def _whys(found: Iterable[ProjectionStatus]) -> list[Text]:
@@ -147,7 +152,7 @@ class ChangedLines:
         for one in self.changed(found):
             line = f"{one.name}: {state_word(one)} at {one.position:,}"
             if one.lag_events:
-                line += f", {one.lag_events:,} events ({duration(one.delay_s)}) behind"
+                line += f", {counted(one.lag_events, 'event')} ({duration(one.delay_s)}) behind"
             if one.events_per_s:
                 line += f", {one.events_per_s:,.0f}/s"
             if one.eta_s:

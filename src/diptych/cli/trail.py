@@ -170,6 +170,8 @@ def _print_state(found: PastState) -> None:
         print_line()
     shown = plain(found.state)
     title = Text(f"state of {found.stream} at version {found.version}", style="bold")
+    if found.last is None:
+        title.append(", before its first event, if it has any", "not bold")
     many = isinstance(shown, dict) and bool(shown)
     print_rich(title, fields(shown.items()) if many else Text(cell(shown)))
 

@@ -97,9 +97,7 @@ class FirstAnswers:
         stored = await self._log.read(first.first - 1, first.events) if first.events else []
         events = tuple(self._registry.decode(one.type, one.schema, one.data) for one in stored)
         alone = len({one.stream for one in stored}) <= 1
-        token = Token(
-            self._log.identity, last, *((answer.stream, answer.version) if alone else ())
-        )
+        token = Token(self._log.identity, last, *((answer.stream, answer.version) if alone else ()))
         return Done(token, events, answer.stream, answer.version, repeated=True)
 
 

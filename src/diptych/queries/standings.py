@@ -17,6 +17,7 @@ __all__ = [
     "Standings",
     "generation_name",
     "generation_of",
+    "projection_of",
 ]
 
 
@@ -76,6 +77,12 @@ def generation_of(projection: str, name: str) -> int | None:
     head, _, number = name.rpartition("__")
     known = head == projection and number.isascii() and number.isdigit() and number[0] != "0"
     return int(number) if known else None
+
+
+def projection_of(name: str) -> str:
+    """The projection that a generation of this name is of: what people name."""
+    head, _, _ = name.rpartition("__")
+    return head if head and generation_of(head, name) else name
 
 
 class Standings(Protocol):

@@ -7,6 +7,7 @@ rebuild that was killed goes on where it was.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -61,8 +62,10 @@ class Rebuild:
         progress: Progress | None = None,
         parks: bool = True,
     ) -> None:
-        if throttle is not None and throttle <= 0:
-            raise ConfigurationError(f"throttle={throttle!r}: events per second are more than 0.")
+        if throttle is not None and not 0 < throttle < math.inf:  # nor nan
+            raise ConfigurationError(
+                f"throttle={throttle!r}: events per second are a number, and more than 0."
+            )
         if plan.table.view is not None:
             raise ConfigurationError(
                 f"{plan.name} is a view: the database computes it. Refresh it instead."
@@ -209,6 +212,8 @@ class Rebuild:
         generations = await self._store.generations(self._plan.name)
         old = _with_role(generations, "kept", self._plan)
         new = _with_role(generations, "served", self._plan)
+        # This release has opened what it reads; the other generation may be that of another one.
+        await self._store.open([of_generation(self._plan, one.name).table for one in (old, new)])
         environment = self._hinge.environment
         async with held(
             self._store, new.name, environment, f"switching back to {old.name}"
@@ -218,7 +223,6 @@ class Rebuild:
             if plan.table.made_otherwise(old.fingerprint):
                 await self._wait_for(old.name, stands)  # moved by the release that made it
             else:
-                await self._store.open([plan.table])
                 async with held(
                     self._store, old.name, environment, f"switching back to {old.name}"
                 ) as epoch:

@@ -140,6 +140,25 @@ async def test_f33_two_releases_serve_and_move_their_own_rows_side_by_side(url, 
         assert (await app.verify()).ok
 
 
+async def test_either_release_switches_back_in_a_process_that_opened_only_its_own_rows(url):
+    async with App("bank", BANK, write=url) as app:
+        await app.dispatch(Deposit("a", 1))
+        await app.settle(20)
+    async with App("bank", NEW, write=url) as app:
+        await app.generations(NewBalances).build()
+        await app.generations(NewBalances).switch()
+    for release in (NEW, BANK):  # either is started anew, as `diptych` is
+        app = App("bank", release, write=url)
+        await app.open(projections=False)
+        assert await app.generations("balances").switch_back() == "balances"
+        await app.close()
+        async with App("bank", NEW, write=url) as app:
+            await app.generations(NewBalances).switch()
+    async with App("bank", NEW, write=url) as app:
+        row = await app.ask(GetSum("a"), after=await app.head_token(), within_s=20)
+        assert row.cents == 100
+
+
 STEPS = [
     *(f"lease.before_swap=kill:{nth}" for nth in (1, 2, 3, 4)),
     *(f"lease.after_swap=kill:{nth}" for nth in (1, 2, 3, 4)),

@@ -178,7 +178,7 @@ async def test_our_own_append_without_its_lock_is_caught(
         await permute(connections, parties, check, prepare=following.prepare, watch=following.watch)
 
 
-async def test_a_transaction_id_taken_early_turns_nothing_round(
+async def test_f07_a_transaction_id_taken_early_turns_nothing_round(
     connections, following, append_event
 ):
     parties = [
@@ -233,7 +233,7 @@ async def test_our_own_reader_misses_nothing_and_turns_nothing_round(
     await permute(connections, parties, check, prepare=prepare, watch=watch)
 
 
-async def test_the_order_of_transaction_ids_turns_a_stream_round(
+async def test_f07_the_order_of_transaction_ids_turns_a_stream_round(
     connections, observer, postgres_schema, log
 ):
     table = f'"{postgres_schema}".by_xid'
@@ -511,7 +511,7 @@ async def counted(observer, rows):
     return await observer.fetchval(f"SELECT n FROM {rows} WHERE id = 1")
 
 
-async def test_of_a_deadlock_one_transaction_is_whole_the_other_may_be_tried_again(
+async def test_f14_of_a_deadlock_one_transaction_is_whole_the_other_may_be_tried_again(
     connections, following, observer, log, rows
 ):
     first, last = InOneTransaction(log, rows, "first"), InOneTransaction(log, rows, "last")
@@ -549,7 +549,7 @@ async def test_of_a_deadlock_one_transaction_is_whole_the_other_may_be_tried_aga
     assert any(not run.deadlocked and run.waited for run in runs)
 
 
-async def test_what_lost_a_deadlock_succeeds_when_it_is_tried_again(
+async def test_f14_what_lost_a_deadlock_succeeds_when_it_is_tried_again(
     connections, following, observer, log, rows
 ):
     first, last = InOneTransaction(log, rows, "first"), InOneTransaction(log, rows, "last")
@@ -590,7 +590,7 @@ async def test_what_lost_a_deadlock_succeeds_when_it_is_tried_again(
     await permute(connections, parties, check, prepare=following.prepare, watch=following.watch)
 
 
-async def test_an_append_that_may_not_wait_so_long_leaves_nothing_behind(
+async def test_f14_an_append_that_may_not_wait_so_long_leaves_nothing_behind(
     connections, following, observer, log, rows, append_event
 ):
     hasty = Hasty(log, rows, "hasty")
@@ -627,7 +627,7 @@ async def test_an_append_that_may_not_wait_so_long_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
-async def test_a_transaction_that_sees_too_little_may_not_append(
+async def test_f14_a_transaction_that_sees_too_little_may_not_append(
     connections, following, observer, log, rows, append_event, isolation
 ):
     blind = InOneTransaction(log, rows, "blind", isolation)

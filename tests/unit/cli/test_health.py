@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from diptych import App
 from diptych.adapters.memory.event_log import MemoryEventLog
 from diptych.adapters.memory.read_store import MemoryReadStore
 from diptych.errors import StoreUnavailable
@@ -28,6 +30,16 @@ def test_health_shows_lag_and_is_well(cli, deposit):
     lines = result.stdout.splitlines()
     assert lines[:3] == ["alive, ready", "log memory: ok", "read store memory of balances: ok"]
     assert lines[3].startswith("projection balances: 2 events behind (")
+
+
+def test_health_shows_what_is_parked(cli, bank, monkeypatch):
+    status = App.status
+
+    async def parked(self):
+        return [msgspec.structs.replace(one, parked_keys=2) for one in await status(self)]
+
+    monkeypatch.setattr(App, "status", parked)
+    assert "projection balances: 0 events behind, 2 keys parked\n" in cli("health").stdout
 
 
 def test_too_much_delay_has_its_exit_code(ask_json, deposit):

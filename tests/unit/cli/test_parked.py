@@ -60,7 +60,7 @@ def test_what_is_parked_is_listed_by_error(cli, ask_json, poisoned):
     ]
     lines = cli("parked").stdout.splitlines()
     assert lines[0].split() == [
-        "projection", "error", "keys", "events", "first", "last", "since"
+        "projection", "error", "keys", "events", "first", "last", "since", "(UTC)"
     ]  # fmt: skip
     assert lines[2].split()[:9] == [
         "histories",
@@ -166,3 +166,17 @@ def test_an_answer_that_lacks_what_is_parked_says_so(cli, ask_json, poisoned):
     fine = cli("ask", "GetHistory", '{"account_id": "c"}')
     assert (fine.exit_code, fine.stderr) == (0, "")
     assert cli("ask", "GetHistory", '{"account_id": "a"}').exit_code == 5
+
+
+def test_running_until_settled_is_no_success_while_something_is_parked(
+    cli, ask_json, poisoned, mend
+):
+    result = cli("projections", "run", "--until-settled")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has parked 2 events of 1 key since position 2 (ValueError: 2 is bad)" in result.stderr
+    assert "1 event of 1 key since position 3 (ValueError: 3 is bad)" in result.stderr
+    code, answer = ask_json("projections", "run", "--until-settled")
+    assert (code, answer["error"]["code"]) == (1, "projection_failed")
+    mend()
+    assert cli("parked", "retry", "--all").exit_code == 0
+    assert cli("projections", "run", "--until-settled").stdout.startswith("settled: ")

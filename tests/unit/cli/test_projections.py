@@ -91,6 +91,17 @@ def test_some_keys_stand_alone(cli, bank, other: list[str]):
     assert cli("projections", "rebuild", "balances", "--key", "a", *other).exit_code == 3
 
 
+@pytest.mark.parametrize("throttle", ["nan", "inf", "0", "-1", "many"])
+def test_a_throttle_that_is_no_rate_is_refused_before_anything_is_begun(
+    ask_json, cli, deposit, throttle: str
+):
+    deposit("a", 5)
+    for command in ("rebuild", "build"):
+        code, answer = ask_json("projections", command, "balances", f"--throttle={throttle}")
+        assert (code, "throttle" in answer["error"]["message"]) == (3, True)
+    assert len(ask_json("projections", "generations", "balances")[1]["generations"]) == 1
+
+
 def test_f33_build_compare_switch_and_back(ask_json, cli, deposit):
     deposit("a", 5)
     assert cli("projections", "run", "--until-settled").exit_code == 0

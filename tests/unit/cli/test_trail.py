@@ -104,6 +104,11 @@ def test_a_state_is_shown_as_it_was(cli, told, ask_json):
     assert (code, before["version"], before["last"]) == (0, 0, None)
 
 
+def test_a_state_without_events_says_so(cli, told):
+    shown = cli("trail", "state", "Account-nobody").stdout
+    assert "state of Account-nobody at version 0, before its first event, if it has any\n" in shown
+
+
 @pytest.mark.parametrize(
     "args",
     [

@@ -19,6 +19,7 @@ from diptych.errors import StoreError
 from diptych.queries.matching import words_in
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Loaded, Row, TableSpec
+from diptych.queries.standings import projection_of
 
 __all__ = ["Arrays", "RowTable"]
 
@@ -237,7 +238,7 @@ class RowTable:
         return StoreError(
             f"a row of the projection {self.name!r} is no {self.shape.model.__name__} any more: "
             f"{why}. The read model's shape was changed; make its rows anew with "
-            f"`diptych projections rebuild {self.name}`."
+            f"`diptych projections rebuild {projection_of(self.name)}`."
         )
 
 

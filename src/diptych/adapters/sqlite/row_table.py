@@ -15,6 +15,7 @@ from diptych.adapters.sqlite.statements import ChunkedInsert, quoted
 from diptych.errors import StoreError
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Loaded, Row, TableSpec
+from diptych.queries.standings import projection_of
 
 __all__ = ["RowTable", "as_json"]
 
@@ -97,7 +98,7 @@ class RowTable:
             raise StoreError(
                 f"a row of the projection {self.name!r} is no {self.shape.model.__name__} any "
                 f"more: {error}. The read model's shape was changed; make its rows anew with "
-                f"`diptych projections rebuild {self.name}`."
+                f"`diptych projections rebuild {projection_of(self.name)}`."
             ) from error
 
 
