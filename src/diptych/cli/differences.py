@@ -44,7 +44,14 @@ def print_verified(done: Verified, limit: int) -> None:
             f"{'delete' if one.dry_run else 'deleted'} {len(one.deleted):,}, at position "
             f"{one.position:,}" + ("" if one.ok else "; some differ again: verify once more")
         )
+    for name in done.changed:
+        print_line(
+            f"the rows of {name} were made by another version of it. Rebuild it: "
+            f"diptych projections rebuild {name}"
+        )
     for name in done.only_rebuilt:
+        if name in done.changed:
+            continue
         print_line(f"{name} writes its own SQL. Rebuild it: diptych projections rebuild {name}")
 
 

@@ -32,11 +32,15 @@ class Wish(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What was found, what was repaired, and which projections can only be rebuilt."""
+    """What was found, what was repaired, and which projections can only be rebuilt.
+
+    `changed` are those with differences whose rows another version of the projection has made.
+    """
 
     found: Verification
     repaired: tuple[Repaired, ...] = ()
     only_rebuilt: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -49,6 +53,8 @@ class Verified(NamedTuple):
         """All of it as an object."""
         facts: dict[str, Any] = plain(self.found)
         facts["differences"] = [_facts_of(one) for one in self.found.differences]
+        if self.changed:
+            facts["changed"] = list(self.changed)
         if self.repaired or self.only_rebuilt:
             facts["ok"] = self.ok
             facts["repaired"] = [_repair_facts(one) for one in self.repaired]
@@ -62,14 +68,22 @@ async def verify_once(app: App, wish: Wish) -> Verified:
     try:
         with Progress("Verifying") as progress:
             found = await app.verify(progress, projections=wish.projections, **wish.selected)
-        if not wish.repair or found.ok:
+        if found.ok:
             return Verified(found)
+        differ = {one.projection for one in found.differences}
+        stands = await app.status()
+        changed = tuple(one.name for one in stands if one.state == "changed" and one.name in differ)
+        if not wish.repair:
+            return Verified(found, changed=changed)
         keys: dict[str, list[str]] = {}
         for one in found.differences:
             keys.setdefault(one.projection, []).append(one.key)
-        can = [name for name in keys if app.plan_named(name).shape is not None]
+        can = [
+            name for name in keys if app.plan_named(name).shape is not None and name not in changed
+        ]
         repaired = [await app.drift.repair(name, keys[name], dry_run=wish.dry_run) for name in can]
-        return Verified(found, tuple(repaired), tuple(name for name in keys if name not in can))
+        others = tuple(name for name in keys if name not in can)
+        return Verified(found, tuple(repaired), others, changed)
     finally:
         await app.close()
 

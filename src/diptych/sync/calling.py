@@ -22,6 +22,7 @@ from diptych.queries.source import Source
 from diptych.queries.table_spec import TableSpec
 from diptych.sync.apart import parked_because
 from diptych.sync.hinge import Hinge
+from diptych.sync.lease import ASK_EVERY_S, TEND_EVERY_S
 from diptych.sync.status import State
 from diptych.sync.subscription import Delivery, Subscription
 
@@ -32,6 +33,10 @@ _BATCH = 1_000
 MOST_IN_A_ROW = 10
 """When so many events have failed and none went well, it is not the events: the next one is tried
 until it goes well, and no more are parked."""
+
+GIVE_WITHIN_S = ASK_EVERY_S + 2 * TEND_EVERY_S
+"""How long a handler that never rests does so for another process that asks for it: by then that
+one has asked again, and was answered."""
 
 _log = logging.getLogger("diptych")
 
@@ -79,7 +84,9 @@ class Caller:
     """Runs one event handler under the lease of `epoch`, until cancelled or told to stop.
 
     `state` and `why` say what it is doing, `errors` how many calls have raised. While it is `idle`
-    nothing is under way: no call, and none that is not marked yet.
+    nothing is under way: no call, and none that is not marked yet. With `wanted` it is so for a
+    moment before the next call: another process has fewer handlers, and asks for one. Once it is
+    `given` to that one, it ends.
     """
 
     def __init__(self, hinge: Hinge, source: HandlerSource, epoch: int) -> None:
@@ -90,6 +97,8 @@ class Caller:
         self.name = source.plan.name
         self.stopping = False
         self.idle = False
+        self.wanted = False
+        self.given = False
         self._hinge = hinge
         self._log = hinge.log
         self._environment = hinge.environment
@@ -131,6 +140,9 @@ class Caller:
 
     async def _one(self, envelope: Envelope) -> None:
         stored = envelope.stored
+        if self.wanted:
+            self.wanted = False
+            await self._rest(self._environment.sleep(GIVE_WITHIN_S))
         if (stored.stream, stored.position) in self._skipped:
             return
         if Lane(stored.stream, by_stream=True) in self._lanes:

@@ -38,6 +38,7 @@ class Handling:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keeping: asyncio.Task[None] | None = None
         self._leases: Leases | None = None
+        self._stopping = False
 
     async def open(self, *, run: bool) -> None:
         """Open the store, have new handlers begin where they are to, and run them all."""
@@ -47,9 +48,11 @@ class Handling:
         await store.open([source.plan.table for source in self.sources])
         for source in self.sources:
             await self._begin(source)
+        self._stopping = False
         if run:
             names = [source.plan.name for source in self.sources]
-            self._leases = Leases(store, names, self._hinge.environment)
+            environment = self._hinge.environment
+            self._leases = Leases(store, names, environment, gives=self._gives)
             keeping = self._leases.keep(self._seen)
             self._keeping = asyncio.create_task(keeping, name="leases of event handlers")
 
@@ -58,6 +61,7 @@ class Handling:
 
         The store stays open: the projections that are kept in it have to let go, too.
         """
+        self._stopping = True
         for caller in self._callers.values():
             caller.stopping = True
             if caller.idle:
@@ -96,16 +100,29 @@ class Handling:
             with contextlib.suppress(CheckpointMoved):  # another process was faster
                 await source.store.apply([Change(name, 0, head)])
 
+    def _gives(self, name: str) -> bool:
+        """Whether a lease can be given away now: not during a call, which would be made twice."""
+        caller = self._callers.get(name)
+        if caller is None:
+            return True
+        if not caller.idle:
+            caller.wanted = True
+            return False
+        caller.given = True
+        self._tasks[name].cancel()
+        return True
+
     def _seen(self, _: Mapping[str, CheckpointInfo]) -> None:
         """What the leases have seen: begin what is held now, end what is not any more."""
         assert self._leases is not None  # noqa: S101  they call this
         for source in self.sources:
             name = source.plan.name
             held, caller = self._leases.held.get(name), self._callers.get(name)
-            if caller is not None and caller.epoch != held:
+            # One that was to be given away may be held still.
+            if caller is not None and (caller.epoch != held or caller.given):
                 self._tasks.pop(name).cancel()
                 del self._callers[name]
-            if held is not None and name not in self._callers:
+            if held is not None and name not in self._callers and not self._stopping:
                 made = self._callers[name] = Caller(self._hinge, source, held)
                 self._tasks[name] = asyncio.create_task(self._run(made), name=f"handler {name}")
 

@@ -62,7 +62,7 @@ class Leases:
 
     With `shares` False none is taken but by `seize`: that is for somebody who mends something by
     hand, and `why` is shown to those who wait. One that does not `fits` (name, where it stands) is
-    not taken, and let go of.
+    not taken, and let go of. One that is to be given to another is given if it `gives` (name).
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Leases:
         shares: bool = True,
         why: str = "",
         fits: Callable[[str, CheckpointInfo], bool] = lambda _, __: True,
+        gives: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.owner = f"{environment.process}/{environment.new_id()[-6:]}"
         self.held: dict[str, int] = {}
@@ -84,6 +85,7 @@ class Leases:
         self._environment = environment
         self._shares = shares
         self._fits = fits
+        self._gives = gives
         self._why = why
         self._stood: dict[str, tuple[tuple[int, str, bool], float]] = {}
         self._given: Counter[str] = Counter()
@@ -216,7 +218,7 @@ class Leases:
         epoch, terms = info.lease.epoch, self.terms[projection]
         fits = self._fits(projection, info)
         if terms.owner == self.owner:
-            return self._answered(epoch, terms) if fits else _free(epoch, terms)
+            return self._answered(projection, epoch, terms) if fits else _free(epoch, terms)
         if not self._shares or not fits:
             return None
         if not terms.owner:
@@ -242,14 +244,15 @@ class Leases:
         )
         return write_terms(epoch + 1, mine)
 
-    def _answered(self, epoch: int, terms: Terms) -> Lease | None:
+    def _answered(self, projection: str, epoch: int, terms: Terms) -> Lease | None:
         if terms.asked == terms.answered:
             return None
         asker = terms.asked.rpartition("?")[0]
         # It may have got some since it asked.
         has = max(terms.owns, sum(each.owner == asker for each in self.terms.values()))
         keeps = len(self.held) - self._given.total()
-        if self._shares and keeps - has - self._given[asker] > 1:
+        uneven = self._shares and keeps - has - self._given[asker] > 1
+        if uneven and self._gives(projection):
             self._given[asker] += 1
             given = msgspec.structs.replace(terms, owner=asker, asked="", answered="", owns=0)
             return write_terms(epoch + 1, given)

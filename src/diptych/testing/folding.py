@@ -155,8 +155,10 @@ class Folded:
         different = differences(self._rows, rows)
         if different:
             ways = " + ".join(str(size) for size in sizes)
+            many = len(self._events)
+            come = f"{many} events come" if many > 1 else "event comes"
             self._complain(
-                f"gives other rows when the same {len(self._events)} events come in batches of "
+                f"gives other rows when the same {come} in batches of "
                 f"{ways} (expected: as in one batch): it looks at something besides row and event",
                 different,
             )

@@ -121,3 +121,20 @@ async def test_f15_a_query_cancelled_wherever_it_waits_leaves_nothing_behind(
         assert (await app.ask(GetBalance("a"), after=done.token, within_s=10)).balance >= nth
     assert nth > 2, "it never waited"
     await open_transactions()
+
+
+async def test_f15_rows_set_back_by_a_call_cancelled_wherever_it_waits_can_be_set_back_again(
+    postgres_url, open_transactions
+):
+    async with App("bank", BANK, write=postgres_url) as app:
+        await app.dispatch(Deposit("a", 5))
+        await app.settle()
+    async with await App("bank", BANK, write=postgres_url).open(projections=False) as app:
+        source = app.sources[Balances]
+        nth, cancelled = 0, True
+        while cancelled:
+            nth += 1
+            cancelled = await was_cancelled(nth, source.store.reset(source.plan.table))
+            await source.store.reset(source.plan.table)
+        await open_transactions()
+        assert nth > 3

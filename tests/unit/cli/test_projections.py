@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from banking import Balance, Balances
 
+from diptych import App
 from diptych.cli.progress import duration
 from diptych.queries.read_store import Change, Row
 
@@ -26,6 +28,18 @@ def test_the_status_of_one_that_is_behind(ask_json, cli, deposit):
         "0",
         "1",
     ]
+
+
+@pytest.mark.parametrize(("state", "shown"), [("live", "7@host"), ("stopped", "-")])
+def test_the_owner_is_a_process_that_moves_it_now(cli, bank, monkeypatch, state: str, shown: str):
+    status = App.status
+
+    async def owned(self):
+        made = [*await status(self)]
+        return [msgspec.structs.replace(one, state=state, owner="7@host:b1:99/aa") for one in made]
+
+    monkeypatch.setattr(App, "status", owned)
+    assert cli("projections", "status").stdout.splitlines()[2].split()[-1] == shown
 
 
 def test_run_until_settled(ask_json, cli, deposit):

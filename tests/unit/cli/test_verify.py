@@ -10,6 +10,7 @@ import pytest
 from banking import Balance
 
 from diptych.queries.read_store import Change, Row
+from diptych.queries.table_spec import TableSpec
 
 
 @pytest.fixture
@@ -150,3 +151,16 @@ def test_watching_says_what_it_found_round_by_round(cli, wrong, monkeypatch):
     assert lines[-1][:5] == ["round", "1:", "4", "rows", "compared"]
     assert lines[-1][-2:] == ["3", "differences"]
     assert seen[0].differences == {"balances": 3}
+
+
+@pytest.mark.parametrize("how", [[], ["--repair"], ["--repair", "--dry-run"]])
+def test_rows_of_another_version_are_named_and_not_repaired(
+    cli, ask_json, wrong, monkeypatch, how: list[str]
+):
+    _, before = ask_json("verify")
+    monkeypatch.setattr(TableSpec, "made_otherwise", lambda self, fingerprint: True)
+    result = cli("verify", *how)
+    said = "the rows of balances were made by another version of it. Rebuild it: "
+    assert (result.exit_code, said in result.stdout) == (1, True)
+    assert ask_json("verify", *how)[1]["changed"] == ["balances"]
+    assert ask_json("verify")[1]["differences"] == before["differences"]

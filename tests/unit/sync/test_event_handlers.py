@@ -11,8 +11,11 @@ import pytest
 from banking import BANK, Balances, Deposit, Deposited, Withdraw, Withdrawn
 
 from diptych import App, Envelope, EventHandler
+from diptych.adapters.memory.event_log import MemoryEventLog
+from diptych.adapters.memory.read_store import MemoryReadStore
 from diptych.errors import ConfigurationError, StaleRead
 from diptych.sync.lease import Leases
+from diptych.testing.contract.faulty.shared import SharedLog, SharedStore
 from diptych.testing.seeded import for_each_seed
 
 
@@ -172,6 +175,52 @@ def test_f34_nothing_is_called_once_another_has_the_lease():
             assert gateway.amounts == [1, 2]
 
     for_each_seed(main, range(20))
+
+
+def test_f34_a_handler_that_another_process_is_given_does_no_call_twice():
+    """Two share their handlers: the second one comes while calls are under way, and gets one."""
+
+    async def main(environment: Any) -> None:
+        calls: Counter[tuple[str, int]] = Counter()
+
+        class One(EventHandler):
+            async def deposited(self, event: Deposited) -> None:
+                calls["one", event.amount] += 1
+                await environment.sleep(0.7)
+
+        class Other(EventHandler):
+            async def deposited(self, event: Deposited) -> None:
+                calls["other", event.amount] += 1
+                await environment.sleep(0.7)
+
+        log, store = MemoryEventLog(environment=environment), MemoryReadStore()
+        parts = [*BANK, One, Other]
+        apps = [
+            App(
+                "bank",
+                parts,
+                write=SharedLog(log),
+                read=SharedStore(store),
+                environment=environment,
+            )
+            for _ in range(2)
+        ]
+        await log.open()
+        await store.open(())
+        async with apps[0]:
+            for amount in range(1, 9):
+                await apps[0].dispatch(Deposit("a", amount))
+            await environment.sleep(1.0)
+            async with apps[1]:
+                owners: set[str] = set()
+                while len(owners) < 2:
+                    owners = {one.owner for one in await apps[0].status() if one.mode == "handler"}
+                    await environment.sleep(0.1)
+                await apps[0].settle(60)
+        assert set(calls.values()) == {1}
+        assert len(calls) == 16
+
+    for_each_seed(main, range(10))
 
 
 async def test_a_call_that_fails_is_made_again_and_then_the_stream_waits():

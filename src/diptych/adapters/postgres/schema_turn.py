@@ -22,8 +22,15 @@ async def schema_turn(connection: asyncpg.Connection, schema: str) -> AsyncItera
     Everything made in it is there together, or nothing is. A role that may not make schemas can
     use one that exists. Raises driver errors.
     """
-    async with connection.transaction():
-        await connection.execute(_LOCK, schema)
-        if not await connection.fetchval(_EXISTS, schema):
-            await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
-        yield
+    begun = False
+    try:
+        async with connection.transaction():
+            begun = True
+            await connection.execute(_LOCK, schema)
+            if not await connection.fetchval(_EXISTS, schema):
+                await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
+            yield
+    except BaseException:
+        if not begun:  # cancelled there, the driver believes in a transaction for ever
+            connection.terminate()
+        raise

@@ -49,13 +49,20 @@ async def repair(
     what was added meanwhile, and to write. Rows of other keys keep even their positions. Afterwards
     the log is read once more, and the keys are compared again. Memory: the rows of these keys.
 
-    Raises ConfigurationError for a projection with own SQL, LeaseLost and CheckpointMoved when
-    others took or moved the projection each time (nothing was written), and as Refold.advance.
+    Raises ConfigurationError for a projection with own SQL, or whose rows were made by another
+    version of it (an older release may still read and move them), LeaseLost and CheckpointMoved
+    when others took or moved the projection each time (nothing was written), and as Refold.advance.
     """
     if plan.shape is None:
         raise ConfigurationError(
             f"{plan.name} writes its own SQL, so single rows of it cannot be folded again. Rebuild "
             f"it: diptych projections rebuild {name_of(plan)}"
+        )
+    if plan.table.made_otherwise((await store.checkpoint(plan.name)).fingerprint):
+        raise ConfigurationError(
+            f"the rows of {name_of(plan)} were made by another version of it, so single ones of "
+            f"this version are not put among them. Rebuild it: diptych projections rebuild "
+            f"{name_of(plan)}"
         )
     chosen = sorted(set(keys))
     if dry_run:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from banking import BANK, Balance, Balances, Deposit
 
 from diptych import App
-from diptych.errors import CheckpointMoved
+from diptych.errors import CheckpointMoved, ConfigurationError
 from diptych.operations.drift.repair import repair
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Row
@@ -164,3 +165,13 @@ async def test_a_projection_that_was_reset_meanwhile_is_folded_afresh(bank):
     done = await repair(bank.ground, bank.plan, Recording(bank.store, before), ["x"])
     assert done.ok
     assert await bank.rows() == {}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_rows_of_another_version_are_not_mixed_with_those_of_this_one(bank, dry_run):
+    await spoiled(bank)
+    table = msgspec.structs.replace(bank.plan.table, fingerprint="newer")
+    newer, before = bank.plan._replace(table=table), await bank.rows()
+    with pytest.raises(ConfigurationError, match="projections rebuild balances"):
+        await repair(bank.ground, newer, bank.store, ["a"], dry_run=dry_run)
+    assert await bank.rows() == before
