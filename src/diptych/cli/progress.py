@@ -80,7 +80,8 @@ class Progress:
             text += f" of {total:,} {self._unit} ({done / total if total else 1:.0%})"
         else:
             text += f" {self._unit}"
-        text += f", {rate:,.0f}/s"
+        if rate:  # not told yet with the first number
+            text += f", {rate:,.0f}/s"
         if total is not None and rate and total > done:
             text += f", {duration((total - done) / rate)} left"
         print(text, file=sys.stderr, flush=True)

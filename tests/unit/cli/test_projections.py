@@ -9,7 +9,7 @@ import pytest
 from banking import Balance, Balances
 
 from diptych import App
-from diptych.cli.progress import duration
+from diptych.cli.progress import Progress, duration
 from diptych.queries.read_store import Change, Row
 
 
@@ -197,3 +197,13 @@ def test_check(ask_json, cli, deposit):
 )
 def test_how_long_something_takes(seconds: float, said: str):
     assert duration(seconds) == said
+
+
+def test_progress_tells_no_rate_before_there_is_one(capsys, monkeypatch):
+    monkeypatch.setattr("diptych.cli.progress._LINE_EVERY_S", 0.0)
+    with Progress("Verifying") as progress:
+        progress(7, 7)
+        progress(8, 9)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "Verifying: 7 of 7 events (100%)"
+    assert "/s, " in second

@@ -204,6 +204,8 @@ _Any = (
 class History:
     """The records of one run, and at its end the log and what is still parked.
 
+    `parked_at` is how many records there were when that was looked at: runners may go on.
+
     >>> history = History()
     >>> history.add(Attempted("p1", 1, "c-1", "Add"))
     >>> [one.command_id for one in history.of(Attempted)]
@@ -214,6 +216,7 @@ class History:
         self.records: list[Record] = list(records)
         self.log: list[StoredEvent] = list(log)
         self.parked: dict[str, list[Parked]] = {}
+        self.parked_at: int | None = None
         self.add = self.records.append
 
     def of(self, kind: type[R]) -> Iterator[R]:

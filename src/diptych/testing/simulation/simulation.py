@@ -290,6 +290,7 @@ class _Run:
         for plan in app.parts.plans.values():
             for one in await store.generations(plan.name):
                 self._world.history.parked[one.name] = await store.parked(one.name)
+        self._world.history.parked_at = len(self._world.history.records)
 
     async def _close(self, process: Process) -> None:
         if process.dead:

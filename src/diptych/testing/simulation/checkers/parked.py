@@ -44,7 +44,7 @@ def parked_is_kept(history: History) -> Iterator[str]:
     ["rows has lost position 1, which was parked for 'a'"]
     """
     waiting = Waiting()
-    for one in history.records:
+    for one in history.records[: history.parked_at]:
         waiting.follow(one)
     for projection, entries in history.parked.items():
         there = {(one.lane, one.position) for one in entries}
