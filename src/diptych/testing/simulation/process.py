@@ -89,8 +89,12 @@ class Process:
             task.cancel()
 
     def forget(self) -> None:
-        """Let go of what has ended, so that errors that nobody has looked at are heard of."""
-        self._tasks.clear()
+        """Let go of what has ended, so that errors that nobody has looked at are heard of.
+
+        What has not is held on to: a task that nobody refers to is destroyed whenever memory is
+        tidied up, which would not repeat itself.
+        """
+        self._tasks = {one: None for one in self._tasks if not one.done()}
 
     @staticmethod
     def running() -> Process | None:
