@@ -62,7 +62,8 @@ class Leases:
 
     With `shares` False none is taken but by `seize`: that is for somebody who mends something by
     hand, and `why` is shown to those who wait. One that does not `fits` (name, where it stands) is
-    not taken, and let go of. One that is to be given to another is given if it `gives` (name).
+    not taken, and let go of. One that is to be given to another is given if it `gives` (name). What
+    is taken is noted to be made of `log` (its identity).
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Leases:
         why: str = "",
         fits: Callable[[str, CheckpointInfo], bool] = lambda _, __: True,
         gives: Callable[[str], bool] = lambda _: True,
+        log: str = "",
     ) -> None:
         self.owner = f"{environment.process}/{environment.new_id()[-6:]}"
         self.held: dict[str, int] = {}
@@ -87,6 +89,7 @@ class Leases:
         self._fits = fits
         self._gives = gives
         self._why = why
+        self._log = log
         self._stood: dict[str, tuple[tuple[int, str, bool], float]] = {}
         self._given: Counter[str] = Counter()
         self._confirmed_s = environment.monotonic_s()
@@ -240,7 +243,13 @@ class Leases:
 
     def _taken(self, epoch: int, terms: Terms) -> Lease:
         mine = msgspec.structs.replace(
-            terms, owner=self.owner, why=self._why, asked="", answered="", owns=0
+            terms,
+            owner=self.owner,
+            why=self._why,
+            asked="",
+            answered="",
+            owns=0,
+            log=self._log or terms.log,
         )
         return write_terms(epoch + 1, mine)
 
@@ -282,7 +291,7 @@ class Leases:
 
 def _free(epoch: int, terms: Terms) -> Lease:
     """The lease once its holder has let go; what a crash had left behind is forgotten."""
-    free = Terms(asked=terms.asked, answered=terms.answered, owns=terms.owns)
+    free = Terms(asked=terms.asked, answered=terms.answered, owns=terms.owns, log=terms.log)
     return write_terms(epoch + 1, free)
 
 
@@ -299,14 +308,15 @@ def _after_a_crash(terms: Terms, position: int) -> Terms:
 
 @asynccontextmanager
 async def held(
-    store: Standings, projection: str, environment: Environment, why: str
+    store: Standings, projection: str, environment: Environment, why: str, log: str = ""
 ) -> AsyncIterator[int]:
     """Hold the lease of a projection while something is done to it by hand; gives the epoch.
 
     It is taken from whoever has it, who stands aside meanwhile and goes on afterwards. Write with
-    the epoch: where somebody else takes the lease, that raises LeaseLost and changes nothing.
+    the epoch: where somebody else takes the lease, that raises LeaseLost and changes nothing. Give
+    the identity of the `log` where the rows are to be made of that one from now on.
     """
-    leases = Leases(store, [projection], environment, shares=False, why=why)
+    leases = Leases(store, [projection], environment, shares=False, why=why, log=log)
     await leases.seize()
     epoch = leases.held[projection]
     keeping = asyncio.create_task(leases.keep(lambda _: None), name=f"lease of {projection}")

@@ -93,7 +93,8 @@ class Rebuild:
         environment = self._hinge.environment
         if not begun:
             # Under another name: whoever was killed before the rows were gone has not begun.
-            async with held(self._store, name, environment, "emptying it to rebuild it in place"):
+            why, log = "emptying it to rebuild it in place", self._hinge.log.identity
+            async with held(self._store, name, environment, why, log):
                 await self._store.reset(plan.table)
         async with held(self._store, name, environment, _IN_PLACE) as epoch:
             await self._catch_up(plan, epoch)

@@ -34,6 +34,7 @@ from diptych.sync.lease import LET_GO_WITHIN_S, Leases
 from diptych.sync.member import Member
 from diptych.sync.status import State
 from diptych.sync.step import CATCH_UP_BATCH, LIVE_BATCH, REBUILD_BATCH, Stepping
+from diptych.sync.terms import read_terms
 
 __all__ = ["Runner", "changed", "code_changed"]
 
@@ -82,7 +83,13 @@ class Runner:
         Cancelling between batches loses nothing: what was written carries its checkpoint.
         """
         names = [member.plan.name for member in self.members]
-        self._leases = Leases(self.store, names, self._environment, fits=self._can_move)
+        self._leases = Leases(
+            self.store,
+            names,
+            self._environment,
+            fits=self._can_move,
+            log=self._log.identity,
+        )
         self._stepping.leases = self._leases
         keeping = asyncio.create_task(self._leases.keep(self._seen), name="leases")
         try:
@@ -143,7 +150,12 @@ class Runner:
     def _can_move(self, name: str, found: CheckpointInfo) -> bool:
         """Whether this process can move a projection at all: another may know better."""
         member = next(one for one in self.members if one.plan.name == name)
-        return member.state != "failed" and not member.plan.table.made_otherwise(found.fingerprint)
+        if member.state == "failed" or member.plan.table.made_otherwise(found.fingerprint):
+            return False
+        return not self._is_of_another_log(found)
+
+    def _is_of_another_log(self, found: CheckpointInfo) -> bool:
+        return found.position > 0 and read_terms(found.lease).log not in ("", self._log.identity)
 
     async def _find(self, member: Member, found: CheckpointInfo) -> None:
         name = member.plan.name
@@ -152,6 +164,9 @@ class Runner:
                 self._leave([member])
                 if member.plan.table.made_otherwise(found.fingerprint):
                     self._hold(member, "changed", None, changed(member.plan))
+                elif self._is_of_another_log(found):
+                    member.position = found.position
+                    self._hold(member, "failed", _of_another_log(member, self._log.identity))
                 return
             if member.epoch != self._leases.held[name]:
                 member.calm = 0
@@ -317,6 +332,16 @@ def code_changed(plan: Plan) -> str:
     return (
         f"the code of {plan.name} is not the code that made its older rows. Where that changes "
         f"them, rebuild it: diptych projections rebuild {plan.name}"
+    )
+
+
+def _of_another_log(member: Member, identity: str) -> LogRestored:
+    return LogRestored(
+        f"the rows of {member.plan.name} were made of another log than {identity}, which is read "
+        "now. Rebuild the projection, or give the application the log that its rows are made of.",
+        projection=member.plan.name,
+        checkpoint=member.position,
+        head=None,
     )
 
 

@@ -19,6 +19,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     `crashes` counts holders who ended without letting go, one after the other, before position
     `suspect` was reached; `trying` is the position of an event that is being folded alone, because
     it may be what kills them, and `tried` how many have died over it.
+
+    `log` is the identity of the log that the rows are made of; '' where nobody has said so yet.
     """
 
     owner: str = ""
@@ -30,6 +32,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     suspect: int = 0
     trying: int = 0
     tried: int = 0
+    log: str = ""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -534,3 +534,28 @@ async def test_who_waits_for_a_runner_that_died_is_told_why():
             await app.ask(GetBalance("a"), after=done.token, within_s=0.2)
     finally:
         await app.close()
+
+
+@pytest.mark.parametrize("rebuilt", ["in place", "beside"])
+async def test_rows_of_another_log_are_noticed_and_rebuilt(tmp_path, rebuilt):
+    """The log was thrown away, the read store was not; the new log is longer than the old one."""
+
+    def bank(log: str) -> App:
+        rows = f"sqlite:///{tmp_path}/rows.db"
+        return App("bank", [*BANK], write=f"sqlite:///{tmp_path}/{log}.db", read=rows)
+
+    async with bank("first") as app:
+        await app.dispatch(Deposit("a", 1))
+        await app.settle()
+    async with bank("second") as app:
+        for _ in range(5):
+            done = await app.dispatch(Deposit("a", 10))
+        with pytest.raises(StaleRead, match="made of another log"):
+            await app.ask(GetBalance("a"), after=done, within_s=5)
+    async with bank("second") as app:
+        await app.rebuild(Balances, in_place=rebuilt == "in place")
+    async with bank("second") as app:
+        assert (await app.ask(GetBalance("a"), after=done, within_s=5)).balance == 50
+        done = await app.dispatch(Deposit("a", 10))
+        assert (await app.ask(GetBalance("a"), after=done, within_s=5)).balance == 60
+        assert (await app.verify(projections=[Balances])).ok
