@@ -27,7 +27,7 @@ def test_the_real_orders_are_played_once_whatever_is_killed_meanwhile(
     if store == "postgres":
         server = request.getfixturevalue("private_postgres")()
         url, restart = f"{server.url}?timeout_s=10", server.restart_immediately
-    done = Replaying(tmp_path, url, SAMPLE, seed, every_s=0.4, restart=restart).run()
+    done = Replaying(tmp_path, url, SAMPLE, seed, every_s=0.15, restart=restart).run()
     print(f"{dict(done.deeds)} in {done.seconds:.1f} s")  # noqa: T201  likewise
     assert done.differences == []
     assert done.report.verified

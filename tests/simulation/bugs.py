@@ -193,7 +193,7 @@ def retry_forgets_followers():
 
 
 @found_within(
-    100, "diptych before its contract suite", "A rebuild forgets what was skipped by hand"
+    250, "diptych before its contract suite", "A rebuild forgets what was skipped by hand"
 )
 def rebuild_forgets_what_was_skipped():
     return rewritten(Standing.reset, ('if one.because == "skipped"', "if False"))
@@ -212,11 +212,11 @@ def switch_in_two_steps():
     return rewritten(
         Rebuild._give_roles,
         (
-            "if not await self._store.switch(before, after):",
+            "if await self._store.switch(before, after, epochs):",
             (
                 "steps = [await self._store.switch({one: before[one]}, {one: after[one]})"
                 " for one in after]\n"
-                "    if not all(steps):"
+                "    if all(steps):"
             ),
         ),
     )
@@ -267,7 +267,7 @@ def parked_not_looked_at():
 
 
 @found_within(
-    60,
+    400,
     "Marten #4041; commanded",
     "Waiting begins by sleeping: who comes after the last event waits for the next",
 )

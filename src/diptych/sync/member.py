@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diptych.errors import DiptychError
 from diptych.queries.projection import Plan
+from diptych.queries.standings import Role
 from diptych.sync.parking import Parking
 from diptych.sync.status import State
 from diptych.sync.terms import Terms
@@ -20,9 +21,9 @@ class Member:
 
     `epoch` is that of its lease; None: nobody else runs it. `terms` are those of the lease. `calm`
     counts the batches that went well since it was taken.
-    `noticed`: it was said that other code has made its rows. It must not overtake its `leader`,
-    which has come to `upto`, if it has one. `seen_at` is where it stood when its leases were looked
-    at last.
+    `noticed`: it was said that other code has made its rows. In another `role` than served it must
+    not overtake its `leader`, which has come to `upto`, if it has one. `seen_at` is where it stood
+    when its leases were looked at last.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -36,6 +37,7 @@ class Member:
         self.noticed = False
         self.calm = 0
         self.seen_at = 0
+        self.role: Role = "served"
         self.leader: str | None = None
         self.upto: int | None = None
 

@@ -215,24 +215,19 @@ class Rebuild:
         new = _with_role(generations, "served", self._plan)
         # This release has opened what it reads; the other generation may be that of another one.
         await self._store.open([of_generation(self._plan, one.name).table for one in (old, new)])
-        environment = self._hinge.environment
-        async with held(
-            self._store, new.name, environment, f"switching back to {old.name}"
-        ) as served:
+        environment, why = self._hinge.environment, f"switching back to {old.name}"
+        before: dict[str, Role] = {old.name: "kept", new.name: "served"}
+        after: dict[str, Role] = {old.name: "served", new.name: "building"}
+        async with held(self._store, new.name, environment, why) as served:
             stands = (await self._store.checkpoint(new.name)).position
             plan = of_generation(self._plan, old.name)
             if plan.table.made_otherwise(old.fingerprint):
                 await self._wait_for(old.name, stands)  # moved by the release that made it
+                await self._give_roles(before, after, {new.name: served})
             else:
-                async with held(
-                    self._store, old.name, environment, f"switching back to {old.name}"
-                ) as epoch:
+                async with held(self._store, old.name, environment, why) as epoch:
                     await self._catch_up(plan, epoch, stands)
-            await self._give_roles(
-                {old.name: "kept", new.name: "served"},
-                {old.name: "served", new.name: "building"},
-                {new.name: served},
-            )
+                    await self._give_roles(before, after, {new.name: served, old.name: epoch})
         return old.name
 
     async def retire(self) -> list[str]:

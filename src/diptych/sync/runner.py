@@ -192,8 +192,7 @@ class Runner:
         self._arrivals.arrive(name, found.position)
 
     async def _find_leader(self, member: Member, found: CheckpointInfo) -> None:
-        # The role was read after the lease was taken, and a switch takes it: so it is the present.
-        member.leader = member.upto = None
+        member.role, member.leader, member.upto = found.role, None, None
         if found.role != "served":
             member.leader = leader_of(member.plan, await self._generations(member))
 
@@ -285,7 +284,13 @@ class Runner:
         stood, member.seen_at = member.seen_at, member.position
         if held is None:
             return member.epoch is not None or not found.lease.epoch
-        return held != member.epoch or found.position > member.position or found.position < stood
+        switched = found.role != member.role
+        return (
+            switched
+            or held != member.epoch
+            or found.position > member.position
+            or found.position < stood
+        )
 
     def _leave(self, members: Iterable[Member]) -> None:
         for member in members:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from asyncio import CancelledError, create_task, gather
+from asyncio import CancelledError, create_task, gather, sleep
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from diptych.operations.generations_compared import GenerationsCompared, compare
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
 from diptych.queries.standings import Lease, LeaseSwap
-from diptych.sync.lease import Leases
+from diptych.sync.lease import Leases, held
 from diptych.testing.seeded import for_each_seed
 
 SEEDS = int(os.environ.get("GENERATION_SEEDS", "12"))
@@ -477,3 +477,32 @@ async def test_r10_rows_switched_to_while_a_query_waits_are_not_older_than_its_t
         await app._panels._start(counts.store, [counts])
         with pytest.raises(StaleRead, match="'a' is parked since position 2"):
             await asking
+
+
+async def test_rows_that_are_read_again_are_moved_again():
+    """Somebody switches, and back, before this process has noticed: its rows are led by nobody."""
+    async with App("bank", BANK) as app:
+        await app.dispatch(Deposit("a", 1))
+        await app.settle()
+        store = app.sources[Balances].store
+        assert await app.generations(Balances).build() == "balances__1"
+        for task in app._panels._tasks:
+            task.cancel()  # those that look for switches come too late
+        assert await store.switch(
+            {"balances": "served", "balances__1": "building"},
+            {"balances": "kept", "balances__1": "served"},
+        )
+        async with held(store, "balances", app.environment, "a test"):
+            pass
+        member, _ = app._panels.members["balances"]
+        for _ in range(500):
+            if member.role == "kept":
+                break
+            await sleep(0.01)
+        assert await store.switch(
+            {"balances": "kept", "balances__1": "served"},
+            {"balances": "served", "balances__1": "building"},
+        )
+        done = await app.dispatch(Deposit("a", 1))
+        row = await app.ask(GetBalance("a"), after=done, within_s=5)
+        assert row.balance == 2

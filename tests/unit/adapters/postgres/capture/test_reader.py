@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pgoutput_writing as writing
@@ -90,6 +92,16 @@ class Slot:
         self.earlier.append(self.confirmed)
 
 
+class Peek:
+    """As much of a cursor."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self.rows = rows
+
+    async def fetch(self, most: int) -> list[Any]:
+        return list(islice(self.rows, most))
+
+
 class Connection:
     """As much of asyncpg as a reader uses."""
 
@@ -100,12 +112,14 @@ class Connection:
     async def fetchrow(self, statement: str) -> Any:
         return {"flushed": self.slot.flushed}
 
+    async def patiently(self, answer: Any) -> Any:
+        return await answer
+
     def transaction(self) -> Any:
         return contextlib.AsyncExitStack()
 
-    async def cursor(self, statement: str, slot: str, upto: int, most: int, *rest: Any, **_: Any):
-        for row in self.slot.peek(upto, most):
-            yield row
+    async def cursor(self, statement: str, slot: str, upto: int, most: int, *rest: Any):
+        return Peek(iter(self.slot.peek(upto, most)))
 
     async def fetch(self, statement: str, slot: str, upto: int) -> None:
         if self.lose_advances:
