@@ -23,11 +23,12 @@ def test_the_real_orders_are_played_once_whatever_is_killed_meanwhile(
 ):
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  pytest shows it when it fails
-    url, restart = f"sqlite:///{tmp_path}/shop.db", None
+    # On SQLite all of it takes a second; a server needs that long to come back.
+    url, restart, every_s = f"sqlite:///{tmp_path}/shop.db", None, 0.15
     if store == "postgres":
         server = request.getfixturevalue("private_postgres")()
-        url, restart = f"{server.url}?timeout_s=10", server.restart_immediately
-    done = Replaying(tmp_path, url, SAMPLE, seed, every_s=0.15, restart=restart).run()
+        url, restart, every_s = f"{server.url}?timeout_s=10", server.restart_immediately, 0.4
+    done = Replaying(tmp_path, url, SAMPLE, seed, every_s=every_s, restart=restart).run()
     print(f"{dict(done.deeds)} in {done.seconds:.1f} s")  # noqa: T201  likewise
     assert done.differences == []
     assert done.report.verified
