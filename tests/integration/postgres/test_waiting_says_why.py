@@ -82,7 +82,8 @@ async def test_the_process_that_holds_the_lease_is_named(postgres_url):
         web = doors(postgres_url)
         await web.open(projections=False)
         try:
-            await worker.settle()
+            await worker.dispatch(Knock("front"))
+            await worker.settle()  # it has taken the lease, and come to position 1
             for runner, task in worker._panels._runners.values():
                 task.cancel()  # it holds its leases, and moves nothing any more
                 runner._leases.release = _never
