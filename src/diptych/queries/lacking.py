@@ -30,9 +30,7 @@ class Lacking:
         self.met: list[Parked] = []
         self._projection = projection
         self._entries = [
-            one
-            for one in entries
-            if one.because != "skipped" and (wanted is None or one.position <= wanted)
+            one for one in entries if one.waits and (wanted is None or one.position <= wanted)
         ]
         self._wanted = wanted
         self._stream = stream

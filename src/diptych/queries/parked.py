@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["Because", "Lane", "Parked"]
+__all__ = ["Because", "Lane", "Parked", "lanes_of"]
 
 Because = Literal["failed", "follows", "skipped"]
 """Why an event has no effect on a key: it failed; one before it failed; somebody said so."""
@@ -45,6 +46,16 @@ class Parked(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: str = ""
 
     @property
+    def waits(self) -> bool:
+        """Whether it is to be folded yet: it was not skipped for good."""
+        return self.because != "skipped"
+
+    @property
     def lane(self) -> Lane:
         """What it keeps waiting."""
         return Lane(self.key, self.by_stream)
+
+
+def lanes_of(entries: Iterable[Parked]) -> set[Lane]:
+    """The lanes in which something waits."""
+    return {one.lane for one in entries if one.waits}

@@ -18,6 +18,7 @@ __all__ = [
     "generation_name",
     "generation_of",
     "projection_of",
+    "role_at_birth",
 ]
 
 
@@ -83,6 +84,11 @@ def projection_of(name: str) -> str:
     """The projection that a generation of this name is of: what people name."""
     head, _, _ = name.rpartition("__")
     return head if head and generation_of(head, name) else name
+
+
+def role_at_birth(name: str) -> Role:
+    """What the rows of a generation are for when it is opened first, and no other one is served."""
+    return "served" if projection_of(name) == name else "building"
 
 
 class Standings(Protocol):

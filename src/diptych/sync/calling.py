@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from diptych.errors import LeaseLost
 from diptych.events.handler import HandlerSpec
 from diptych.messages.envelope import Envelope, StoredEvent
-from diptych.queries.parked import Lane, Parked
+from diptych.queries.fence import lease_lost
+from diptych.queries.parked import Lane, Parked, lanes_of
 from diptych.queries.projection import FoldStep, Plan
 from diptych.queries.read_model import snake_case
 from diptych.queries.read_store import Change, ReadStore
@@ -117,8 +117,8 @@ class Caller:
         """
         self._position = (await self._store.checkpoint(self._name)).position
         entries = await self._store.parked(self._name)
-        self._lanes = {one.lane for one in entries if one.because != "skipped"}
-        self._skipped = {(one.stream, one.position) for one in entries if one.because == "skipped"}
+        self._lanes = lanes_of(entries)
+        self._skipped = {(one.stream, one.position) for one in entries if not one.waits}
         while not self.stopping:
             if await self._log.head() <= self._position:
                 self.state, self.why = "live", ""
@@ -199,12 +199,7 @@ class Caller:
         """Ask the store whether the lease is still ours: no fence holds back what is outside."""
         found = await self._store.checkpoint(self._name)
         if found.lease.epoch != self.epoch:
-            raise LeaseLost(
-                f"the lease of {self._name} was lost.",
-                projection=self._name,
-                epoch=self.epoch,
-                actual=found.lease.epoch,
-            )
+            raise lease_lost(self._name, self.epoch, found.lease.epoch)
 
     async def _mark(self, position: int, parked: Parked | None = None) -> None:
         entries = [] if parked is None else [parked]

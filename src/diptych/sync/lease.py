@@ -28,7 +28,7 @@ from diptych.failpoints import armed, failpoint
 from diptych.queries.standings import CheckpointInfo, Lease, LeaseSwap, Standings
 from diptych.sync.terms import Terms, read_terms, write_terms
 
-__all__ = ["ANSWER_WITHIN_S", "TEND_EVERY_S", "Leases", "held"]
+__all__ = ["ANSWER_WITHIN_S", "TEND_EVERY_S", "Leases", "held", "holding"]
 
 TEND_EVERY_S = 0.2
 """How often leases are looked at: to take what is free, and to answer."""
@@ -140,16 +140,21 @@ class Leases:
     async def seize(self) -> None:
         """Take all of them, whoever holds them: a runner stands aside until they are let go.
 
-        Raises StoreError.
+        Raises LeaseLost when there is no such projection (any more), StoreError.
         """
         async with self._turn:
             for name in self._projections:
+                refused: Lease | None = None
                 while name not in self.held:
-                    self._look(name, (await self._store.checkpoint(name)).lease)
-                    epoch, terms = self._seen[name].epoch, self.terms[name]
-                    await self._swap([LeaseSwap(name, self._seen[name], self._taken(epoch, terms))])
+                    found = (await self._store.checkpoint(name)).lease
+                    if found == refused == Lease():  # nobody has it, and yet it cannot be taken
+                        raise _not_there(name)
+                    self._look(name, found)
+                    taken = self._taken(found.epoch, self.terms[name])
+                    refused = found
+                    await self._swap([LeaseSwap(name, found, taken)])
 
-    async def note(self, projection: str, **facts: int) -> None:
+    async def note(self, projection: str, **facts: int | str) -> None:
         """Write facts into the terms of a lease that is held. Raises LeaseLost, StoreError."""
         async with self._turn:
             while projection in self.held:
@@ -289,6 +294,16 @@ class Leases:
         return now - since
 
 
+def _not_there(projection: str) -> LeaseLost:
+    return LeaseLost(
+        f"{projection} is not there (any more): its rows were dropped, and others are read in "
+        "their place. Nothing was written; try again.",
+        projection=projection,
+        epoch=None,
+        actual=0,
+    )
+
+
 def _free(epoch: int, terms: Terms) -> Lease:
     """The lease once its holder has let go; what a crash had left behind is forgotten."""
     free = Terms(asked=terms.asked, answered=terms.answered, owns=terms.owns, log=terms.log)
@@ -308,20 +323,30 @@ def _after_a_crash(terms: Terms, position: int) -> Terms:
 
 @asynccontextmanager
 async def held(
-    store: Standings, projection: str, environment: Environment, why: str, log: str = ""
+    store: Standings, projection: str, environment: Environment, why: str
 ) -> AsyncIterator[int]:
     """Hold the lease of a projection while something is done to it by hand; gives the epoch.
 
     It is taken from whoever has it, who stands aside meanwhile and goes on afterwards. Write with
-    the epoch: where somebody else takes the lease, that raises LeaseLost and changes nothing. Give
-    the identity of the `log` where the rows are to be made of that one from now on.
+    the epoch: where somebody else takes the lease, that raises LeaseLost and changes nothing.
+    """
+    async with holding(store, projection, environment, why) as leases:
+        yield leases.held[projection]
+
+
+@asynccontextmanager
+async def holding(
+    store: Standings, projection: str, environment: Environment, why: str, log: str = ""
+) -> AsyncIterator[Leases]:
+    """The same, giving the lease itself, to note facts in it.
+
+    Give the identity of the `log` where the rows are to be made of that one from now on.
     """
     leases = Leases(store, [projection], environment, shares=False, why=why, log=log)
     await leases.seize()
-    epoch = leases.held[projection]
     keeping = asyncio.create_task(leases.keep(lambda _: None), name=f"lease of {projection}")
     try:
-        yield epoch
+        yield leases
     finally:
         keeping.cancel()
         with contextlib.suppress(StoreError, TimeoutError):

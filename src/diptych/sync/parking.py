@@ -40,10 +40,10 @@ class Parking:
 
     def learn(self, entries: Collection[Parked]) -> None:
         """Take over what the store has."""
-        waiting = [one for one in entries if one.because != "skipped"]
+        waiting = [one for one in entries if one.waits]
         self.lanes = {one.lane for one in waiting}
         self._entries = len(waiting)
-        self._skipped = [one for one in entries if one.because == "skipped"]
+        self._skipped = [one for one in entries if not one.waits]
         self._left_out = Omitted(self._skipped)
 
     def skips_all(self, stored: StoredEvent) -> bool:

@@ -26,8 +26,9 @@ from diptych.queries.read_store import Change, Find, ReadStore
 from diptych.queries.standings import Generation, Role
 from diptych.sync.generations import being_built, next_generation, of_generation
 from diptych.sync.hinge import Hinge
-from diptych.sync.lease import Leases, held
+from diptych.sync.lease import Leases, held, holding
 from diptych.sync.runner import Runner
+from diptych.sync.step import REBUILD_BATCH
 from diptych.sync.subscription import Subscription
 from diptych.sync.terms import read_terms
 
@@ -91,12 +92,14 @@ class Rebuild:
         found = await self._store.checkpoint(name)
         begun = read_terms(found.lease).why == _IN_PLACE and self._made_by_us(found.fingerprint)
         environment = self._hinge.environment
-        if not begun:
-            # Under another name: whoever was killed before the rows were gone has not begun.
-            why, log = "emptying it to rebuild it in place", self._hinge.log.identity
-            async with held(self._store, name, environment, why, log):
+        # Under another name at first: whoever is killed before the rows are gone has not begun.
+        why = _IN_PLACE if begun else "emptying it to rebuild it in place"
+        log = "" if begun else self._hinge.log.identity
+        async with holding(self._store, name, environment, why, log) as leases:
+            epoch = leases.held[name]
+            if not begun:
                 await self._store.reset(plan.table)
-        async with held(self._store, name, environment, _IN_PLACE) as epoch:
+                await leases.note(name, why=_IN_PLACE)
             await self._catch_up(plan, epoch)
 
     # ------------------------------------------------------------------------------------ beside
@@ -265,7 +268,9 @@ class Rebuild:
         # Rows of a log that was restored to an older state may stand beyond its end.
         head = await self._hinge.log.head()
         head = head if upto is None else min(head, upto)
-        largest = 25_000 if self._throttle is None else max(1, min(1_000, int(self._throttle / 4)))
+        largest = REBUILD_BATCH
+        if self._throttle is not None:
+            largest = max(1, min(1_000, int(self._throttle / 4)))
         while member.runs and member.position < head:
             before, started = member.position, self._hinge.environment.monotonic_s()
             try:
@@ -356,7 +361,7 @@ class Rebuild:
 
 
 def _skipped(entries: Sequence[Parked]) -> list[Parked]:
-    return [one for one in entries if one.because == "skipped"]
+    return [one for one in entries if not one.waits]
 
 
 def _with_role(generations: Sequence[Generation], role: str, plan: Plan) -> Generation:

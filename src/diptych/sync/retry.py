@@ -186,7 +186,7 @@ def waiting_of(entries: Sequence[Parked]) -> dict[Lane, list[Parked]]:
     """What waits, by lane: in the order of their first events, and in order within each."""
     found: dict[Lane, list[Parked]] = {}
     for one in entries:
-        if one.because != "skipped":
+        if one.waits:
             found.setdefault(one.lane, []).append(one)
     return found
 

@@ -111,15 +111,33 @@ class Runner:
         except (CheckpointMoved, LeaseLost):
             await asyncio.sleep(0)  # another process moves them too; go on from where it is
         except (StoreUnavailable, OutcomeUnknown) as error:
-            self._trouble(f"retrying: {error}")
-            chance = 0.5 + self._environment.random.random()
-            await self._environment.sleep(self._pause_s * chance)
-            self._pause_s = min(self._pause_s * 2, RETRY_S[1])
+            await self._pause(error)
         except Exception as error:
+            if isinstance(error, StoreError) and await self._are_gone():
+                await self._pause(error)  # others are read now: whoever runs this will notice
+                return
             self._died = True
             for member in self.members:
                 self._hold(member, "failed", None, f"its runner ended with {error!r}")
             raise
+
+    async def _pause(self, error: Exception) -> None:
+        self._trouble(f"retrying: {error}")
+        chance = 0.5 + self._environment.random.random()
+        await self._environment.sleep(self._pause_s * chance)
+        self._pause_s = min(self._pause_s * 2, RETRY_S[1])
+
+    async def _are_gone(self) -> bool:
+        """Whether rows were dropped that this process has not noticed to be read no more."""
+        try:
+            return any([await self._is_gone(member) for member in self.members])
+        except StoreError:
+            return False
+
+    async def _is_gone(self, member: Member) -> bool:
+        generations = await self._generations(member)
+        others = [one for one in generations if one.name != member.plan.name]
+        return len(others) == len(generations) and any(one.role == "served" for one in others)
 
     async def catch_up(self, upto: int | None = None, largest: int = REBUILD_BATCH) -> None:
         """Come to `upto` (default: the head of this moment), then return.
@@ -139,9 +157,12 @@ class Runner:
         self._look.clear()
         if self._leases is not None:
             seen = await self._leases.tend()
-            lost = [m.plan.table for m in self.members if not seen[m.plan.name].lease.epoch]
-            if any(table.name not in self._leases.held for table in lost):
-                await self.store.open(lost)  # without a place for its lease nobody could take it
+            for member in self.members:
+                name = member.plan.name
+                nobodys = not seen[name].lease.epoch and name not in self._leases.held
+                if nobodys and not await self._is_gone(member):
+                    # Without a place for its lease nobody could take it.
+                    await self.store.open([member.plan.table])
         found = await self.store.checkpoints([member.plan.name for member in self.members])
         for member in self.members:
             if member.state != "failed":

@@ -44,11 +44,7 @@ async def settle(
 
 async def _lacks(source: Source, head: int) -> str:
     name = source.plan.name
-    waiting = [
-        one
-        for one in await source.store.parked(name)
-        if one.because != "skipped" and one.position <= head
-    ]
+    waiting = [one for one in await source.store.parked(name) if one.waits and one.position <= head]
     if not waiting:
         return ""
     first = waiting[0]

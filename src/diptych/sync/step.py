@@ -17,6 +17,7 @@ from diptych.errors import (
 )
 from diptych.failpoints import armed, failpoint
 from diptych.messages.envelope import Envelope
+from diptych.queries.fence import checkpoint_moved
 from diptych.queries.fold import Batch, failed, keys_of
 from diptych.queries.parked import Lane, Parked
 from diptych.queries.read_store import Change, ReadStore, Row
@@ -140,12 +141,7 @@ class Stepping:
     async def _rows(self, member: Member, keys: Sequence[str], after: int) -> dict[str, Row]:
         loaded = await self._store.load(member.plan.name, keys)
         if loaded.checkpoint != after:
-            raise CheckpointMoved(
-                f"{member.plan.name} stands at {loaded.checkpoint}, not at {after}.",
-                projection=member.plan.name,
-                expected=after,
-                actual=loaded.checkpoint,
-            )
+            raise checkpoint_moved(member.plan.name, after, loaded.checkpoint)
         return loaded.rows
 
     async def _write(self, folded: Sequence[tuple[Member, Change]]) -> None:

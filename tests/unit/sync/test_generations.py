@@ -20,7 +20,7 @@ from banking import (
 )
 
 from diptych import App, Projection, Query, Reader, ReadModel, Sql, SqlProjection
-from diptych.errors import ConfigurationError, StaleRead
+from diptych.errors import ConfigurationError, LeaseLost, StaleRead, StoreError
 from diptych.operations.generations_compared import GenerationsCompared, compare_rows
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
@@ -506,3 +506,55 @@ async def test_rows_that_are_read_again_are_moved_again():
         done = await app.dispatch(Deposit("a", 1))
         row = await app.ask(GetBalance("a"), after=done, within_s=5)
         assert row.balance == 2
+
+
+async def test_f33_a_runner_whose_rows_are_dropped_under_it_goes_on_with_what_is_read(
+    tmp_path, monkeypatch
+):
+    """It was stopped for as long as others took to switch and to drop, and then loads rows."""
+    url = f"sqlite:///{tmp_path}/bank.db"
+    other = await App("bank", BANK, write=url).open(projections=False)
+    async with App("bank", BANK, write=url) as app, other:
+        await app.dispatch(Deposit("a", 1))
+        await app.settle()
+        for task in app._panels._tasks:
+            task.cancel()  # those that look for switches come too late
+        source, store = app.sources[Balances], other.sources[Balances].store
+        new = await other.generations(Balances).build()
+        load, failed = source.store.load, asyncio.Event()
+
+        async def load_too_late(name: str, keys: list[str]) -> Any:
+            await store.switch(
+                {"balances": "served", new: "building"}, {"balances": "building", new: "served"}
+            )
+            await store.drop(source.plan.table)
+            try:
+                return await load(name, keys)
+            except StoreError:
+                failed.set()
+                raise
+
+        monkeypatch.setattr(source.store, "load", load_too_late)
+        member, _ = app._panels.members["balances"]
+        await app.dispatch(Deposit("a", 1))
+        async with asyncio.timeout(10):
+            await failed.wait()
+        await sleep(0.3)
+        assert member.state != "failed"
+        assert [one.name for one in await store.generations("balances")] == [new]
+        monkeypatch.setattr(source.store, "load", load)
+        await app._panels.choose_again(source)
+        await app.settle()
+        assert (await app.ask(GetBalance("a"))).balance == 2
+
+
+async def test_rows_that_were_dropped_cannot_be_held(tmp_path):
+    url = f"sqlite:///{tmp_path}/bank.db"
+    async with App("bank", BANK, write=url) as app, App("bank", BANK, write=url) as other:
+        generations, store = app.generations(Balances), other.sources[Balances].store
+        await generations.build()
+        await generations.switch()
+        await generations.drop()
+        with pytest.raises(LeaseLost, match="balances is not there"):
+            async with asyncio.timeout(5), held(store, "balances", other.environment, "a test"):
+                pass

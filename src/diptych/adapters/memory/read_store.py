@@ -23,7 +23,7 @@ from diptych.queries.read_store import (
     Row,
     TableSpec,
 )
-from diptych.queries.standings import generation_of
+from diptych.queries.standings import generation_of, role_at_birth
 
 __all__ = ["MemoryReadStore"]
 
@@ -188,12 +188,9 @@ class MemoryReadStore:
         return MemoryInlineRows(self._rows, self._standings, handle)
 
     def _role_at_birth(self, name: str) -> Role:
-        head, _, _ = name.rpartition("__")
-        if head and generation_of(head, name) is not None:
-            return "building"
         # The first generation may have been dropped, while another one is served.
         others = [self._standings[one] for one in self._standings if generation_of(name, one)]
-        return "building" if any(one.role == "served" for one in others) else "served"
+        return "building" if any(one.role == "served" for one in others) else role_at_birth(name)
 
     def _checkpoint(self, projection: str) -> CheckpointInfo:
         rows, standing = self._rows(projection), self._standings[projection]

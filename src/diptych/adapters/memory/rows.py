@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from diptych.adapters.memory.transaction import Undo
-from diptych.errors import CheckpointMoved, ConfigurationError
+from diptych.errors import ConfigurationError
+from diptych.queries.fence import checkpoint_moved
 from diptych.queries.matching import check_fields, holds, meets, ordered, words_in
 from diptych.queries.read_model import RowShape
 from diptych.queries.read_store import Change, Filter, Find, Loaded, Row, TableSpec
@@ -81,13 +82,7 @@ class Rows:
                 f"the projection {self.name!r} sent SQL, and the memory store has none. {NO_SQL}"
             )
         if change.after != self.checkpoint:
-            raise CheckpointMoved(
-                f"the projection {self.name!r} stands at {self.checkpoint}, not at {change.after}: "
-                "another runner advanced it. Load it again and go on from there.",
-                projection=self.name,
-                expected=change.after,
-                actual=self.checkpoint,
-            )
+            raise checkpoint_moved(self.name, change.after, self.checkpoint)
 
     def _keep(self, row: Row) -> _Kept:
         data = _encode(row.value)

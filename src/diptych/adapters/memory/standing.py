@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from diptych.adapters.memory.transaction import Undo
-from diptych.errors import LeaseLost
+from diptych.queries.fence import lease_lost
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change
 from diptych.queries.standings import Lease, Role
@@ -31,13 +31,7 @@ class Standing:
     def check(self, change: Change) -> None:
         """Raise LeaseLost for a change made under another lease."""
         if change.epoch is not None and change.epoch != self.lease.epoch:
-            raise LeaseLost(
-                f"the lease of {change.projection} was lost: it is at epoch {self.lease.epoch} "
-                f"now, the change at {change.epoch}. Nothing was written.",
-                projection=change.projection,
-                epoch=change.epoch,
-                actual=self.lease.epoch,
-            )
+            raise lease_lost(change.projection, change.epoch, self.lease.epoch)
 
     def apply(self, change: Change, undo: Undo) -> None:
         """Park and unpark, having told `undo` how to take it back."""
@@ -59,9 +53,7 @@ class Standing:
 
     def reset(self) -> None:
         """Forget what is parked; what was skipped stays."""
-        self._parked = {
-            place: one for place, one in self._parked.items() if one.because == "skipped"
-        }
+        self._parked = {place: one for place, one in self._parked.items() if not one.waits}
 
 
 def _place(one: Parked) -> _Place:

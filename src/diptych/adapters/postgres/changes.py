@@ -10,10 +10,11 @@ import asyncpg
 
 from diptych.adapters.postgres.own_sql import run_many
 from diptych.adapters.postgres.parked_entries import write_parked
-from diptych.adapters.postgres.projections import Prepared, gone, lost, moved
+from diptych.adapters.postgres.projections import Prepared, gone
 from diptych.adapters.postgres.row_table import Arrays, RowTable
 from diptych.adapters.postgres.statements import sql
 from diptych.errors import StoreError
+from diptych.queries.fence import checkpoint_moved, lease_lost
 from diptych.queries.read_store import Change
 
 __all__ = ["fits_one_statement", "raise_unless_fit", "write_changes", "write_fenced"]
@@ -61,9 +62,9 @@ async def raise_unless_fit(connection: asyncpg.Connection, schema: str, change: 
     if not found:
         raise gone(change.projection, schema)
     if change.epoch not in {None, found[0]["epoch"]}:
-        raise lost(change, found[0]["epoch"])
+        raise lease_lost(change.projection, change.epoch, found[0]["epoch"])
     if found[0]["position"] != change.after:
-        raise moved(change, found[0]["position"])
+        raise checkpoint_moved(change.projection, change.after, found[0]["position"])
 
 
 async def write_changes(
@@ -122,8 +123,8 @@ async def _move_checkpoints(
             raise gone(change.projection, schema)
         _, epoch = stands[change.projection]
         if change.epoch not in {None, epoch}:
-            raise lost(change, epoch)
+            raise lease_lost(change.projection, change.epoch, epoch)
     for name in names:
         position, _ = stands[name]
         if position != first[name].after:
-            raise moved(first[name], position)
+            raise checkpoint_moved(name, first[name].after, position)

@@ -53,7 +53,7 @@ def _columns(parked: Sequence[Parked]) -> list[list[Any]]:
         [position for _, position in places],
         [one.by_stream for one in places.values()],
         [_bytes(one.key) for one in places.values()],
-        [one.because == "skipped" for one in places.values()],
+        [not one.waits for one in places.values()],
         [_entry(one) for one in places.values()],
     ]
 

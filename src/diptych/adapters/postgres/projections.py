@@ -9,11 +9,12 @@ from diptych.adapters.postgres.row_column import LONGEST_NAME
 from diptych.adapters.postgres.row_table import Arrays, RowTable
 from diptych.adapters.postgres.statements import quoted
 from diptych.adapters.postgres.views import ViewTable
-from diptych.errors import CheckpointMoved, ConfigurationError, LeaseLost, StoreError
-from diptych.queries.read_store import Change, Role, TableSpec
-from diptych.queries.standings import generation_of
+from diptych.errors import ConfigurationError, StoreError
+from diptych.queries.fence import checkpoint_moved
+from diptych.queries.read_store import Change, TableSpec
+from diptych.queries.standings import projection_of
 
-__all__ = ["Known", "Prepared", "Projections", "born", "described", "gone", "lost", "moved"]
+__all__ = ["Known", "Prepared", "Projections", "described", "gone"]
 
 RESERVED = frozenset(
     {
@@ -67,19 +68,8 @@ def described(schema: str, spec: TableSpec) -> Known:
     return Known(spec, ViewTable(schema, spec, spec.shape, spec.view))
 
 
-def born(name: str) -> Role:
-    """The role of a generation at its first opening."""
-    return "building" if _number(name) else "served"
-
-
-def _number(name: str) -> int:
-    """Which generation of its projection a name means."""
-    head = name.rpartition("__")[0]
-    return (generation_of(head, name) or 0) if head else 0
-
-
 def _with_number(name: str) -> str:
-    if not _number(name):
+    if projection_of(name) == name:
         return ""
     return ", and its rows are being made anew beside those that are served, with a number behind"
 
@@ -133,33 +123,11 @@ class Projections:
                 table = self.row_table(change.projection)
             stood = stands.get(spec.name, change.after)
             if stood != change.after:
-                raise moved(change, stood)
+                raise checkpoint_moved(spec.name, change.after, stood)
             stands[spec.name] = change.upto
             arrays = table.arrays(change.rows) if table is not None and change.rows else None
             prepared.append(Prepared(change, table, spec.fingerprint, arrays))
         return prepared
-
-
-def moved(change: Change, actual: int) -> CheckpointMoved:
-    """What to say of a change that does not begin where its projection stands."""
-    return CheckpointMoved(
-        f"the projection {change.projection!r} stands at {actual}, not at {change.after}: another "
-        "runner advanced it. Load it again and go on from there.",
-        projection=change.projection,
-        expected=change.after,
-        actual=actual,
-    )
-
-
-def lost(change: Change, actual: int) -> LeaseLost:
-    """What to say of a change that was made under another lease."""
-    return LeaseLost(
-        f"the lease of the projection {change.projection!r} was lost: it is at epoch {actual} now, "
-        f"the change at {change.epoch}. Nothing was written; another process moves it.",
-        projection=change.projection,
-        epoch=change.epoch,
-        actual=actual,
-    )
 
 
 def gone(projection: str, schema: str) -> StoreError:

@@ -9,7 +9,7 @@ from diptych.adapters.postgres.database import PostgresDatabase
 from diptych.adapters.postgres.errors import is_lost, unknown
 from diptych.adapters.postgres.obstacles import what_holds_up_writes
 from diptych.adapters.postgres.parked_entries import decoded, lanes_of
-from diptych.adapters.postgres.projections import Projections, born
+from diptych.adapters.postgres.projections import Projections
 from diptych.adapters.postgres.statements import sql
 from diptych.adapters.postgres.views import ViewTable
 from diptych.errors import StoreUnavailable
@@ -21,6 +21,7 @@ from diptych.queries.standings import (
     LeaseSwap,
     Role,
     generation_of,
+    role_at_birth,
 )
 
 __all__ = ["PostgresStandings", "never_opened", "standing"]
@@ -149,7 +150,7 @@ def standing(*row: Any) -> CheckpointInfo:
 
 def never_opened(name: str) -> CheckpointInfo:
     """Where a generation stands that is not there."""
-    return CheckpointInfo(0, "", role=born(name))
+    return CheckpointInfo(0, "", role=role_at_birth(name))
 
 
 def _each_once(swaps: Sequence[LeaseSwap]) -> Sequence[LeaseSwap]:

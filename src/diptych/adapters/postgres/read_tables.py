@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from diptych.adapters.postgres.projections import Known, born
+from diptych.adapters.postgres.projections import Known
 from diptych.adapters.postgres.row_locks import lock_rows
 from diptych.adapters.postgres.row_shape import (
     bring_to_shape,
@@ -20,6 +20,7 @@ from diptych.adapters.postgres.statements import literal, quoted, sql
 from diptych.adapters.postgres.views import ViewTable, drop_view, make_view
 from diptych.errors import ConfigurationError, SchemaTooNew, StoreError, StoreUnavailable
 from diptych.queries.read_store import TableSpec
+from diptych.queries.standings import role_at_birth
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -111,7 +112,8 @@ async def make_tables(
         else:
             await drop_view(connection, schema, spec.name)
             await _make_row_table(connection, table)
-        await connection.execute(sql("insert_checkpoint", schema), spec.name, born(spec.name))
+        role = role_at_birth(spec.name)
+        await connection.execute(sql("insert_checkpoint", schema), spec.name, role)
 
 
 async def reset_tables(

@@ -11,7 +11,8 @@ import msgspec
 from diptych.adapters.sqlite.parking import Parking
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.statements import ChunkedInsert, all_rows, sql
-from diptych.errors import CheckpointMoved, LeaseLost, StoreError
+from diptych.errors import StoreError
+from diptych.queries.fence import checkpoint_moved, lease_lost
 from diptych.queries.read_store import Change
 
 __all__ = ["Prepared", "check_changes", "native", "write_changes"]
@@ -56,15 +57,9 @@ def check_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> N
         name, after = change.projection, change.after
         actual, epoch = stands.get(name, (0, 0))
         if change.epoch is not None and change.epoch != epoch:
-            raise _lost(name, change.epoch, epoch)
+            raise lease_lost(name, change.epoch, epoch)
         if after != actual:
-            raise CheckpointMoved(
-                f"the projection {name!r} stands at {actual}, not at {after}: another runner "
-                "advanced it. Load it again and go on from there.",
-                projection=name,
-                expected=after,
-                actual=actual,
-            )
+            raise checkpoint_moved(name, after, actual)
         stands[name] = change.upto, epoch
 
 
@@ -82,16 +77,6 @@ def write_changes(connection: apsw.Connection, changes: Sequence[Prepared]) -> N
         checkpoints[change.projection] = (change.projection, change.upto, fingerprint)
     values = [value for checkpoint in checkpoints.values() for value in checkpoint]
     _CHECKPOINTS.run(connection.cursor(), values)
-
-
-def _lost(projection: str, epoch: int, actual: int) -> LeaseLost:
-    return LeaseLost(
-        f"the lease of the projection {projection!r} was lost: it is at epoch {actual}, and the "
-        f"change was made at {epoch}. Nothing was written. Somebody else may move it now.",
-        projection=projection,
-        epoch=epoch,
-        actual=actual,
-    )
 
 
 def _run(

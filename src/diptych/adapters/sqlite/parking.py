@@ -35,7 +35,7 @@ class Parking(NamedTuple):
         """Entries as the values that `write` wants."""
         values: list[Any] = []
         for one in parked:
-            skipped = one.because == "skipped"
+            skipped = not one.waits
             entry = _encode(one).decode()
             values += (projection, one.by_stream, one.key, one.position, skipped, entry)
         places = [(one.position, one.key, one.by_stream) for one in unparked]

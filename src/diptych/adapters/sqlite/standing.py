@@ -16,6 +16,7 @@ from diptych.queries.standings import (
     LeaseSwap,
     Role,
     generation_of,
+    role_at_birth,
 )
 
 __all__ = [
@@ -34,7 +35,7 @@ def give_standing(connection: apsw.Connection, names: Sequence[str]) -> None:
 
     One statement for all, which writes nothing when all have it.
     """
-    born = msgspec.json.encode([(name, _role_at_birth(name)) for name in names]).decode()
+    born = msgspec.json.encode([(name, role_at_birth(name)) for name in names]).decode()
     connection.execute(sql("insert_standings"), (born,))
 
 
@@ -95,9 +96,3 @@ def _swap(connection: apsw.Connection, swap: LeaseSwap) -> bool:
     parameters = (*swap.after, swap.projection, *swap.before)
     connection.execute(sql("update_lease"), parameters)
     return connection.changes() == 1
-
-
-def _role_at_birth(name: str) -> Role:
-    head, _, _ = name.rpartition("__")
-    numbered = head and generation_of(head, name) is not None
-    return "building" if numbered else "served"

@@ -76,7 +76,7 @@ class ParkedEvents:
             (source.plan.name, one)
             for source in self._chosen(projection)
             for one in await source.store.parked(source.plan.name)
-            if one.because == "skipped"
+            if not one.waits
         ]
 
     async def retry(

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diptych.testing.simulation.process import Process
     from diptych.testing.simulation.world import World
 
 __all__ = ["Nemesis"]
@@ -47,7 +48,7 @@ class Nemesis:
             return
         world.kill(process)
         await asyncio.sleep(world.chance.random() * _BACK_WITHIN_S)
-        world.start(process.name, self._release(process.release))
+        self._start_again(process)
 
     async def _restart(self) -> None:
         world = self._world
@@ -56,8 +57,12 @@ class Nemesis:
             return
         process = world.chance.choice(ready)
         await world.close(process, _CLOSE_WITHIN_S)
-        if world.processes[process.name] is process:
-            world.start(process.name, self._release(process.release))
+        self._start_again(process)
+
+    def _start_again(self, process: Process) -> None:
+        """Start what has ended, unless somebody else has: none is to be forgotten while it runs."""
+        if self._world.processes[process.name] is process:
+            self._world.start(process.name, self._release(process.release))
 
     async def _pause(self) -> None:
         world = self._world

@@ -191,7 +191,7 @@ class SkippedAreNotParkedStore(SharedStore):
     async def checkpoint(self, projection: str) -> CheckpointInfo:
         """Count the others only."""
         entries = await self.inner.parked(projection)
-        parks = any(one.because != "skipped" for one in entries)
+        parks = any(one.waits for one in entries)
         return (await self.inner.checkpoint(projection))._replace(parks=parks)
 
 
