@@ -97,6 +97,7 @@ class Runner:
                 await self._go_on()
         finally:
             keeping.cancel()
+            self._stepping.forget_ahead()
             await asyncio.gather(keeping, return_exceptions=True)
             if not self._died:  # whoever waits is to be told why
                 self._leave(self.members)
@@ -155,6 +156,7 @@ class Runner:
     async def find_checkpoints(self) -> None:
         """Learn from the store who runs which projection, and where every one stands."""
         self._look.clear()
+        self._stepping.forget_ahead()
         if self._leases is not None:
             seen = await self._leases.tend()
             for member in self.members:
@@ -273,7 +275,10 @@ class Runner:
         others = [m.position for m in moving if m.position > after]
         others += [m.upto for m in group if m.upto is not None]
         limit = largest if head - after > LIVE_BATCH else min(largest, LIVE_BATCH)
-        await self._stepping.step(group, min(m.limit(limit) for m in group), min(others, default=0))
+        limit = min(m.limit(limit) for m in group)
+        until = min(others, default=None)
+        more = until is None and head - after - limit > LIVE_BATCH
+        await self._stepping.step(group, limit, until, more=more)
         for member in group:
             if member.error is not None:
                 self._hold(member, "failed", member.error)

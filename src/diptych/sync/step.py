@@ -25,6 +25,7 @@ from diptych.sync.apart import Apart, parked_because
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import Leases
 from diptych.sync.member import Member
+from diptych.sync.read_ahead import ReadAhead
 from diptych.sync.subscription import Delivery, Subscription
 
 __all__ = ["CATCH_UP_BATCH", "LIVE_BATCH", "REBUILD_BATCH", "TRANSIENT", "Stepping"]
@@ -58,18 +59,23 @@ class Stepping:
         self._parks = parks
         self._hinge = hinge
         self._store = store
-        self._subscriptions: dict[tuple[str, ...], Subscription] = {}
+        self._subscriptions: dict[tuple[str, ...], ReadAhead] = {}
 
-    async def step(self, group: Sequence[Member], limit: int, until: int) -> None:
-        """Move a group, which stands at one position, by at most `limit` events, not past `until`
-        (0: no end).
+    async def step(
+        self, group: Sequence[Member], limit: int, until: int | None, *, more: bool = False
+    ) -> None:
+        """Move a group, which stands at one position, by at most `limit` events, not past `until`.
+        With `more` the next such batch is read meanwhile.
 
         What cannot be folded or written is parked. A member that must not go on has its `error`
         set. Raises CheckpointMoved, LeaseLost, StoreUnavailable, OutcomeUnknown; then nothing of
         what was not reported by `Arrivals` is written.
         """
         after = group[0].position
-        delivery = await self._subscription(group).deliver(after, limit, until or None)
+        events = self._events(group)
+        delivery = await events.deliver(after, limit, until)
+        if more:
+            events.begin(delivery.upto, limit, until)
         if armed:
             await failpoint("runner.after_read", upto=delivery.upto)
         if delivery.broken is not None and delivery.upto == after:
@@ -92,6 +98,11 @@ class Stepping:
         except Exception as error:  # noqa: BLE001  one cannot be written; the others must not wait
             for member, _ in folded:
                 await self._search(member, delivery, error)
+
+    def forget_ahead(self) -> None:
+        """Forget what was read ahead."""
+        for events in self._subscriptions.values():
+            events.drop()
 
     async def _fold(
         self, member: Member, envelopes: Sequence[Envelope], after: int, upto: int
@@ -302,12 +313,12 @@ class Stepping:
                     member.plan.name,
                 )
 
-    def _subscription(self, group: Sequence[Member]) -> Subscription:
+    def _events(self, group: Sequence[Member]) -> ReadAhead:
         names = tuple(member.plan.name for member in group)
         found = self._subscriptions.get(names)
         if found is None:
             types = {cls for member in group for cls in member.plan.steps}
-            found = Subscription(self._hinge.log, self._hinge.registry, types)
+            found = ReadAhead(Subscription(self._hinge.log, self._hinge.registry, types))
             self._subscriptions[names] = found
         return found
 

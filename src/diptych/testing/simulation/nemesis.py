@@ -13,6 +13,8 @@ __all__ = ["Nemesis"]
 
 _CLOSE_WITHIN_S = 3.0
 _BACK_WITHIN_S = 1.5
+_TAKEN_FOR_DEAD = 0.4
+_BESIDE_S = 2.0
 
 
 class Nemesis:
@@ -59,19 +61,31 @@ class Nemesis:
         await world.close(process, _CLOSE_WITHIN_S)
         self._start_again(process)
 
-    def _start_again(self, process: Process) -> None:
-        """Start what has ended, unless somebody else has: none is to be forgotten while it runs."""
-        if self._world.processes[process.name] is process:
-            self._world.start(process.name, self._release(process.release))
+    def _start_again(self, process: Process) -> bool:
+        """Start another life of a process, unless somebody has: none may be forgotten alive."""
+        if self._world.processes[process.name] is not process:
+            return False
+        self._world.start(process.name, self._release(process.release))
+        return True
 
     async def _pause(self) -> None:
+        """Stop a process; sometimes somebody takes it for dead, and starts another in its place."""
         world = self._world
         process = world.chance.choice(list(world.processes.values()))
+        taken_for_dead = world.chance.random() < _TAKEN_FOR_DEAD
         world.say(process.full_name, "stops")
         process.stop()
-        await asyncio.sleep(world.chance.random() * world.faults.pause_s)
-        world.say(process.full_name, "goes on")
-        process.go_on()
+        try:
+            await asyncio.sleep(world.chance.random() * world.faults.pause_s)
+            taken_for_dead = taken_for_dead and self._start_again(process)
+        finally:
+            world.say(process.full_name, "goes on")
+            process.go_on()
+        if taken_for_dead:
+            try:
+                await asyncio.sleep(world.chance.random() * _BESIDE_S)
+            finally:
+                world.kill(process)
 
     async def _clock(self) -> None:
         world = self._world
