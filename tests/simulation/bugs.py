@@ -77,7 +77,7 @@ def no_fence():
     )
 
 
-@found_within(500, "Axon #1403-like token stores", "The epoch stays as it is when the owner changes")
+@found_within(500, "Axon #1403-like token stores", "The epoch stays as it is for a new owner")
 def epoch_not_raised():
     return rewritten(Leases._taken, ("epoch + 1", "epoch"))
 
