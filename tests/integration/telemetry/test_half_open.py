@@ -15,61 +15,20 @@ from banking import BANK, Deposit
 from diptych import App
 from diptych.telemetry.health import health
 from diptych.telemetry.instrument import instrument
+from services.wire import Wire
 
 ROOT = Path(__file__).parents[3]
 
 
-class Wire:
-    """A proxy to a server; once `cut`, what is sent goes nowhere and nobody is told."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._to = host, port
-        self._flows = asyncio.Event()
-        self._flows.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def open(self) -> int:
-        self._server = await asyncio.start_server(self._joined, "127.0.0.1", 0)
-        return self._server.sockets[0].getsockname()[1]
-
-    def cut(self) -> None:
-        self._flows.clear()
-
-    def mend(self) -> None:
-        self._flows.set()
-
-    async def close(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _joined(self, reader, writer) -> None:
-        there, back = await asyncio.open_connection(*self._to)
-        ways = [self._carry(reader, back), self._carry(there, writer)]
-        self._tasks |= {asyncio.ensure_future(way) for way in ways}
-
-    async def _carry(self, reader, writer) -> None:
-        try:
-            while data := await reader.read(65_536):
-                await self._flows.wait()
-                writer.write(data)
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-
-async def test_f24_a_database_that_falls_silent_is_named_and_comes_back(postgres, postgres_url):
-    host, port = _address(postgres.primary)
-    wire = Wire(host, port)
-    through = postgres_url.replace(_netloc(postgres.primary), f"127.0.0.1:{await wire.open()}")
-    through += "&timeout_s=20"
-    async with App("bank", BANK, write=through) as app:
+async def test_f24_a_database_that_falls_silent_is_named_and_comes_back(postgres_url):
+    async with (
+        Wire(postgres_url) as wire,
+        App("bank", BANK, write=wire.url + "&timeout_s=20") as app,
+    ):
         telemetry = instrument(app)
         await app.dispatch(Deposit("a", 5))
         assert (await health(app, within_s=10)).ready
-        wire.cut()
+        wire.silence()
         async with asyncio.timeout(15):
             found = await health(app, within_s=0.3)
         assert (found.alive, found.ready) == (True, False)
@@ -83,7 +42,6 @@ async def test_f24_a_database_that_falls_silent_is_named_and_comes_back(postgres
         async with asyncio.timeout(30):
             while not (await health(app, within_s=5)).ready:
                 pass
-    await wire.close()
 
 
 async def test_f24_looking_again_and_again_at_one_that_hangs_piles_nothing_up(black_hole):
@@ -131,14 +89,3 @@ def test_f24_the_black_hole_takes_connections_and_says_nothing(black_hole):
         except TimeoutError:
             said = None
         assert said is None
-
-
-def _netloc(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _address(url: str) -> tuple[str, int]:
-    host, _, port = _netloc(url).partition(":")
-    return host, int(port or 5432)
