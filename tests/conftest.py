@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["services.pytest_plugin", "tests.rules.fault_table"]
+pytest_plugins = ["services.pytest_plugin", "tests.processes", "tests.rules.fault_table"]
 
 # A slow machine is no bug, and a failure must be repeatable from what it prints.
 settings.register_profile("diptych", deadline=None, print_blob=True)

@@ -135,7 +135,9 @@ class App(Operating):
             for projection, plan in self._parts.plans.items()
             for thing in ([projection, plan.shape.model] if plan.shape else [projection])
         }
-        self._freshness = Waiting(self._arrivals, self._panels.refreshing, self.log)
+        self._freshness = Waiting(
+            self._arrivals, self._panels.refreshing, self.log, self._panels.choose_again
+        )
         handlers = {
             query: QueryHandler(spec, self.sources, given)
             for query, spec in self._parts.queries.items()

@@ -46,6 +46,13 @@ def test_a_bug_says_what_it_was_and_who_had_it(bug):
         assert (ROOT / path).is_file()
 
 
+@pytest.mark.parametrize("bug", [pytest.param(bug, id=bug.name) for bug in BUGS.values()])
+def test_a_patch_still_fits_the_code(bug):
+    """Also those of bugs that only `make soak` puts back."""
+    with bug.apply():
+        pass
+
+
 def test_a_patch_leaves_nothing_behind():
     before = Leases._taken.__code__
     with BUGS["epoch_not_raised_on_take_over"].apply():

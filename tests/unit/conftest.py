@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-# `banking` is written once and imported by name, from here and from the integration tests.
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.processes import importing_from
 
 from diptych import environment as module
 from diptych.environment import Environment
@@ -21,18 +22,10 @@ PROGRAM = (
 
 
 @pytest.fixture
-def other():
+def other(processes):
     """Another process, and its name."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield process, process.stdout.readline().strip()
-    process.kill()
-    process.communicate()
+    process = processes.start("-c", PROGRAM, env=importing_from(*sys.path), stdin=subprocess.PIPE)
+    return process, process.stdout.readline().strip()
 
 
 def test_a_process_is_gone_once_it_has_ended_also_before_anybody_has_collected_it(other):

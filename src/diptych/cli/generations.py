@@ -40,6 +40,9 @@ def build(*, where: str | None, name: str, throttle: float | None, as_json: bool
         print_json(made.facts())
     else:
         print_line(f"built {made.generation} from {made.told()}")
+        print_line(
+            f"next: diptych projections compare {name}, then diptych projections switch {name}"
+        )
 
 
 @click.command()
@@ -77,6 +80,8 @@ def compare(
             print_line(f"  and {counted(len(found.differing) - limit, 'more key', 'more keys')}")
         for query, now, then in found.answers:
             print_line(printable(f"  {query!r}: {now!r} -> {then!r}"))
+        wanted = "next" if found.same else "if that is what was meant, next"
+        print_line(f"{wanted}: diptych projections switch {name}")
     return 0 if found.same else 1
 
 
@@ -105,6 +110,7 @@ def switch(
         "is read now",
         run(switch_one(app, name, queries_of(app, asked), if_same=if_same)),
         as_json,
+        f"next: diptych projections drop {name}, or diptych projections switch-back {name}",
     )
 
 
@@ -160,11 +166,13 @@ def generations(*, where: str | None, name: str, as_json: bool) -> None:
     print_rich(table(columns, [[one.name, one.role, f"{one.position:,}"] for one in found]))
 
 
-def _say(name: str, what: str, generation: str, as_json: bool) -> None:  # noqa: FBT001
+def _say(name: str, what: str, generation: str, as_json: bool, after: str = "") -> None:  # noqa: FBT001
     if as_json:
         print_json({"projection": name, "generation": generation})
-    else:
-        print_line(f"{generation} {what}")
+        return
+    print_line(f"{generation} {what}")
+    if after:
+        print_line(after)
 
 
 GENERATION_COMMANDS = (build, compare, switch, switch_back, drop, generations)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
-from diptych.errors import ConfigurationError, ForeignToken, NoHandler, StaleRead, StoreUnavailable
+from diptych.errors import (
+    ConfigurationError,
+    ForeignToken,
+    NoHandler,
+    StaleRead,
+    StoreError,
+    StoreUnavailable,
+)
 from diptych.events.log import EventLog
 from diptych.events.token import Token
 from diptych.messages.kinds import Command
@@ -31,6 +38,9 @@ class Freshness(Protocol):
 
     def stopped(self, source: Source) -> bool:
         """Whether waiting longer is in vain."""
+
+    async def read_anew(self, sources: Sequence[Source]) -> bool:
+        """Read what is served now where the rows of a source were dropped; whether any were."""
 
     async def why(self, source: Source) -> str:
         """Why it is behind, as far as can be found out; ''."""
@@ -161,7 +171,8 @@ class Asker:
     ) -> Any:
         lacking: dict[str, Lacking] = {}
         read = _read_by(handler) if wait.position or told is not None else None
-        behind = await self._behind(handler, wait, replica, lacking)
+        stood: list[tuple[Source, CheckpointInfo]] = []
+        behind = await self._behind(handler, wait, replica, lacking, stood)
         if self.watch is not None and wait.position:
             waited = asyncio.get_running_loop().time() - wait.began
             self.watch.waited(waited, reached=behind is None)
@@ -174,8 +185,15 @@ class Asker:
         if told is not None:
             at = handler.sources
             await told.look(at if replica is None else [replica.source(one) for one in at], lacking)
-        answer = await handler.answer(query, replica=replica, lacking=lacking)
+        try:
+            answer = await handler.answer(query, replica=replica, lacking=lacking)
+        except StoreError as error:
+            if error.retryable or not await self._freshness.read_anew(handler.sources):
+                raise
+            return await self._answer(query, handler, wait, replica, told)
         if read is not None and read != _read_by(handler):
+            return await self._answer(query, handler, wait, replica, told)
+        if behind is None and await _were_set_back(stood):
             return await self._answer(query, handler, wait, replica, told)
         return answer
 
@@ -197,10 +215,11 @@ class Asker:
         wait: _Wait,
         replica: Replica | None,
         lacking: dict[str, Lacking],
+        stood: list[tuple[Source, CheckpointInfo]],
     ) -> Source | None:
         """The first source that did not come as far as the token in time; None: all did.
 
-        What those that did lack, because it is parked, is added to `lacking`.
+        Those that did are added to `stood`; what they lack, because it is parked, to `lacking`.
         """
         if wait.position:
             for source in handler.sources:
@@ -209,6 +228,7 @@ class Asker:
                 stands = await self._freshness.wait(at, wait.position, left)
                 if stands is None:
                     return at
+                stood.append((at, stands))
                 if stands.parks and wait.on_stale != "stale":
                     lacking[source.plan.name] = await lacking_of(
                         at, wait.position, wait.stream, refuse=True
@@ -263,6 +283,18 @@ class Asker:
             f"{names}. List its function in App(...).",
             query=type(query).__name__,
         )
+
+
+async def _were_set_back(stood: Sequence[tuple[Source, CheckpointInfo]]) -> bool:
+    """Whether rows may have been emptied, to be made anew in place, since they stood there.
+
+    Whoever does that takes the lease before, and again under a new epoch when they are empty.
+    """
+    for source, then in stood:
+        now = await source.store.checkpoint(source.plan.name)
+        if now.lease.epoch != then.lease.epoch or now.position < then.position:
+            return True
+    return False
 
 
 def _read_by(handler: QueryHandler) -> list[str]:

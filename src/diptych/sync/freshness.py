@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from diptych.errors import StoreError
 from diptych.events.log import EventLog
 from diptych.queries.source import Source
 from diptych.queries.standings import CheckpointInfo
 from diptych.queries.wait import Arrivals
+from diptych.sync.generations import is_dropped
 from diptych.sync.refreshing import Refreshing
 from diptych.sync.terms import read_terms
 
@@ -27,14 +28,20 @@ class Waiting:
     """See queries.ask.Freshness.
 
     `refreshing` are the materialized views: they are not waited for, they are refreshed.
+    `choose_again` has what is served read, by one source.
     """
 
     def __init__(
-        self, arrivals: Arrivals, refreshing: Mapping[str, Refreshing], log: EventLog
+        self,
+        arrivals: Arrivals,
+        refreshing: Mapping[str, Refreshing],
+        log: EventLog,
+        choose_again: Callable[[Source], Awaitable[None]],
     ) -> None:
         self._arrivals = arrivals
         self._refreshing = refreshing
         self._log = log
+        self._choose_again = choose_again
 
     async def wait(self, source: Source, position: int, within_s: float) -> CheckpointInfo | None:
         """Where the projection stands, once it has come to `position`; None: not in time."""
@@ -82,6 +89,16 @@ class Waiting:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._refreshing[view].refresh()
+
+    async def read_anew(self, sources: Sequence[Source]) -> bool:
+        """See queries.ask.Freshness: a process that was stopped may sleep through a switch."""
+        anew = False
+        for source in sources:
+            name = source.plan.name
+            if is_dropped(name, await source.store.generations(source.first.name)):
+                await self._choose_again(source)
+                anew = anew or source.plan.name != name
+        return anew
 
     def stopped(self, source: Source) -> bool:
         """Whether waiting longer is in vain."""

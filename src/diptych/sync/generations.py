@@ -15,7 +15,15 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import Generation, generation_name, generation_of
 
-__all__ = ["being_built", "chosen", "leader_of", "moved_here", "next_generation", "of_generation"]
+__all__ = [
+    "being_built",
+    "chosen",
+    "is_dropped",
+    "leader_of",
+    "moved_here",
+    "next_generation",
+    "of_generation",
+]
 
 
 def of_generation(plan: Plan, name: str) -> Plan:
@@ -39,6 +47,12 @@ def chosen(plan: Plan, generations: Sequence[Generation]) -> str:
             if one.role == "kept" and one.fingerprint == plan.table.fingerprint:
                 return one.name
     return served.name
+
+
+def is_dropped(name: str, generations: Sequence[Generation]) -> bool:
+    """Whether a generation is gone, and another one is served."""
+    there = any(one.name == name for one in generations)
+    return not there and any(one.role == "served" for one in generations)
 
 
 def moved_here(plan: Plan, generations: Sequence[Generation]) -> list[str]:

@@ -19,6 +19,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -154,13 +155,25 @@ class Leases:
                     refused = found
                     await self._swap([LeaseSwap(name, found, taken)])
 
-    async def note(self, projection: str, **facts: int | str) -> None:
+    async def note(self, projection: str, **facts: int) -> None:
         """Write facts into the terms of a lease that is held. Raises LeaseLost, StoreError."""
+        await self._rewrite(projection, 0, facts)
+
+    async def renew(self, projection: str, why: str) -> int:
+        """Go on under a new epoch, for another reason; the epoch. Raises LeaseLost, StoreError.
+
+        Whoever has seen the old one can tell that what was done under it lies behind.
+        """
+        self._why = why
+        await self._rewrite(projection, 1, {"why": why})
+        return self._seen[projection].epoch
+
+    async def _rewrite(self, projection: str, later: int, facts: Mapping[str, Any]) -> None:
         async with self._turn:
             while projection in self.held:
                 lease = self._seen[projection]
                 terms = msgspec.structs.replace(read_terms(lease), **facts)
-                after = write_terms(lease.epoch, terms)
+                after = write_terms(lease.epoch + later, terms)
                 if await self._swap([LeaseSwap(projection, lease, after)]):
                     return
                 self._look(projection, (await self._store.checkpoint(projection)).lease)

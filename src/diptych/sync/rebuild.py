@@ -99,7 +99,8 @@ class Rebuild:
             epoch = leases.held[name]
             if not begun:
                 await self._store.reset(plan.table)
-                await leases.note(name, why=_IN_PLACE)
+                # Who has waited for the old rows, and reads these, is to see that they are others.
+                epoch = await leases.renew(name, _IN_PLACE)
             await self._catch_up(plan, epoch)
 
     # ------------------------------------------------------------------------------------ beside

@@ -27,7 +27,7 @@ from diptych.queries.projection import Plan
 from diptych.queries.read_model import snake_case
 from diptych.queries.read_store import ReadStore
 from diptych.queries.standings import CheckpointInfo, Generation
-from diptych.sync.generations import leader_of
+from diptych.sync.generations import is_dropped, leader_of
 from diptych.sync.heal import heal
 from diptych.sync.hinge import Hinge
 from diptych.sync.lease import LET_GO_WITHIN_S, Leases
@@ -136,9 +136,7 @@ class Runner:
             return False
 
     async def _is_gone(self, member: Member) -> bool:
-        generations = await self._generations(member)
-        others = [one for one in generations if one.name != member.plan.name]
-        return len(others) == len(generations) and any(one.role == "served" for one in others)
+        return is_dropped(member.plan.name, await self._generations(member))
 
     async def catch_up(self, upto: int | None = None, largest: int = REBUILD_BATCH) -> None:
         """Come to `upto` (default: the head of this moment), then return.

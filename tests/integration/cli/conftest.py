@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import SRC, UNIT, Processes, importing_from
 
-ROOT = Path(__file__).parents[3]
 BANK = """
 import os
 
@@ -35,33 +33,27 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(folder: Path) -> dict[str, str]:
     """What the processes are started with."""
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests" / "unit")])
-    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR")}
-    return {**kept, "PYTHONPATH": path, "DIPTYCH_APP": "bankapp:app", "PYTHONWARNINGS": "error"}
+    ours = importing_from(SRC, UNIT)
+    kept = {k: v for k, v in ours.items() if k not in ("COLUMNS", "FORCE_COLOR")}
+    return kept | {"DIPTYCH_APP": "bankapp:app", "PYTHONWARNINGS": "error"}
 
 
 @pytest.fixture
-def start(folder: Path, environment: dict[str, str]) -> Iterator[Start]:
-    """Start `diptych` with these arguments; it is killed at the end if it still runs."""
-    started: list[subprocess.Popen[str]] = []
+def start(processes: Processes, folder: Path, environment: dict[str, str]) -> Start:
+    """Start `diptych` with these arguments."""
 
     def run(*args: str, **options: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "diptych.cli", *args],
+        return processes.start(
+            "-m",
+            "diptych.cli",
+            *args,
             cwd=folder,
             env=environment | options.pop("env", {}),
             stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
-        started.append(process)
-        return process
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 @pytest.fixture

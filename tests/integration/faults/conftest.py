@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import SRC, UNIT, Processes, importing_from
 
-TESTS = Path(__file__).parents[2]
 WORKERS = Path(__file__).with_name("workers.py")
-sys.path[:0] = [str(TESTS / "unit"), str(WORKERS.parent)]
+sys.path.insert(0, str(WORKERS.parent))
 
 BANKAPP = """
 from banking import BANK
@@ -40,35 +40,20 @@ def chance() -> random.Random:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    path = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS / "unit")])
-    return {
-        **os.environ,
-        "PYTHONPATH": path,
-        "PYTHONWARNINGS": "error",
-        "DIPTYCH_APP": "bankapp:app",
-    }
+    more = {"PYTHONWARNINGS": "error", "DIPTYCH_APP": "bankapp:app"}
+    return importing_from(SRC, UNIT) | more
 
 
 @pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a task of workers.py; it is killed at the end if it still runs."""
-    started: list[subprocess.Popen[str]] = []
+def start(
+    processes: Processes, environment: dict[str, str]
+) -> Callable[..., subprocess.Popen[str]]:
+    """Start a task of workers.py."""
 
     def run(task: str, *arguments: object) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKERS), task, *map(str, arguments)],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        return processes.start(WORKERS, task, *arguments, env=environment, stdin=subprocess.PIPE)
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 @pytest.fixture

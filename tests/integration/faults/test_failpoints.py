@@ -26,11 +26,9 @@ LATEST = {"command": 40, "append": 5, "runner": 3, "lease": 2}
 RUNS = int(os.environ.get("FAILPOINT_RUNS", "1"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/bank.db"
-    return request.getfixturevalue("postgres_url")
+@pytest.fixture
+def url(store_url):
+    return store_url
 
 
 def killed_at(point: str, nth: int, url: str, seed: int, environment) -> dict[str, str]:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from typing import Any
 
 import pytest
 from banking import BANK, Deposit
@@ -20,11 +19,9 @@ from diptych.events.log import Append, EventToStore, StreamAppend
 WRITERS, VERSIONS = 32, 5
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/bank.db"
-    return request.getfixturevalue("postgres_url")
+@pytest.fixture
+def url(store_url):
+    return store_url
 
 
 def append(version: int, name: str) -> Append:

@@ -8,47 +8,30 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import SRC, UNIT, Processes, importing_from
 
-TESTS = Path(__file__).parents[2]
 WORKERS = Path(__file__).with_name("handler_workers.py")
-sys.path[:0] = [str(TESTS / "unit"), str(WORKERS.parent)]
+sys.path.insert(0, str(WORKERS.parent))
 
 KILLS = int(os.environ.get("HANDLER_KILLS", "3"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/bank.db"
-    return request.getfixturevalue("postgres_url")
-
-
 @pytest.fixture
-def start(url: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    started: list[subprocess.Popen[str]] = []
-    path = os.pathsep.join(map(str, [TESTS.parent / "src", TESTS / "unit", WORKERS.parent]))
+def start(processes: Processes, url: str, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
+    environment = importing_from(SRC, UNIT, WORKERS.parent)
 
     def run() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKERS), url, str(tmp_path / "sent")],
-            env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
+        process = processes.start(WORKERS, url, tmp_path / "sent", env=environment)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 async def until(condition: Callable[[], Any], what: str, within_s: float = 30) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.processes import SRC, UNIT, Processes, importing_from
 
-TESTS = Path(__file__).parents[2]
 WORKERS = Path(__file__).with_name("lease_workers.py")
-sys.path[:0] = [str(TESTS / "unit"), str(WORKERS.parent)]
+sys.path.insert(0, str(WORKERS.parent))
 
 BANKAPP = """
 from lease_workers import PARTS
@@ -20,13 +19,6 @@ from diptych import App
 
 app = App("bank", PARTS, write={url!r})
 """
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/bank.db"
-    return request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
@@ -42,31 +34,24 @@ async def bank(url: str) -> AsyncIterator[object]:
 
 
 @pytest.fixture
-def start(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a worker on the same stores, ready to run; it is killed at the end if it still runs."""
-    started: list[subprocess.Popen[str]] = []
-    path = os.pathsep.join(map(str, [TESTS.parent / "src", TESTS / "unit", WORKERS.parent]))
+def start(processes: Processes, url: str, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a worker on the same stores, ready to run."""
+    environment = importing_from(SRC, UNIT, WORKERS.parent)
     (tmp_path / "bankapp.py").write_text(BANKAPP.format(url=url))
 
     def run(*arguments: object, failpoints: str = "", cli: bool = False) -> subprocess.Popen[str]:
-        command = [str(WORKERS), "run", url, *map(str, arguments)]
+        command = [WORKERS, "run", url, *arguments]
         if cli:
             command = ["-m", "diptych.cli", "projections", "run", "--app", "bankapp:app"]
-        process = subprocess.Popen(
-            [sys.executable, *command],
+        process = processes.start(
+            *command,
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path, "DIPTYCH_FAILPOINTS": failpoints},
-            stdout=subprocess.PIPE,
+            env=environment | {"DIPTYCH_FAILPOINTS": failpoints},
             stderr=subprocess.PIPE if cli else None,
-            text=True,
         )
-        started.append(process)
         if not cli and not failpoints:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
         return process
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,6 @@ from typing import Any
 import apsw
 import asyncpg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
-
 from banking import Balances
 
 from diptych import App
@@ -70,30 +66,22 @@ class ByHandInPostgres:
         await self._connection.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def write_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database for log and read models."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'bank.db'}"
-    return request.getfixturevalue("postgres_url")
-
-
 @pytest.fixture
 async def by_hand(
-    write_url: str, tmp_path: Path, request: pytest.FixtureRequest
+    url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Callable[[], Any]]:
     """Opens the other connection, once the application has made its tables."""
     opened = []
 
     async def open_it() -> Any:
-        if write_url.startswith("sqlite"):
+        if url.startswith("sqlite"):
             opened.append(ByHandInSqlite(tmp_path / "bank.db"))
         else:
             schema = request.getfixturevalue("postgres_schema")
             opened.append(
                 ByHandInPostgres(
                     await asyncpg.connect(
-                        write_url.partition("?")[0], server_settings={"search_path": schema}
+                        url.partition("?")[0], server_settings={"search_path": schema}
                     )
                 )
             )

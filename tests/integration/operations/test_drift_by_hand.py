@@ -24,9 +24,9 @@ async def rows_of(app: App):
 
 
 async def test_f35_verify_names_the_wrong_rows_and_repair_restores_only_them(
-    write_url, by_hand, drift_of
+    url, by_hand, drift_of
 ):
-    async with App("bank", BANK, write=write_url) as app:
+    async with App("bank", BANK, write=url) as app:
         drift = drift_of(app)
         await fill(app)
         before = await rows_of(app)
@@ -68,10 +68,8 @@ async def test_f35_a_row_that_cannot_be_read_any_more_is_named_and_mended(tmp_pa
         hands.close()
 
 
-async def test_f35_a_handler_bug_in_one_event_type_is_named_by_the_keys_it_touched(
-    write_url, drift_of
-):
-    async with App("bank", BANK, write=write_url) as app:
+async def test_f35_a_handler_bug_in_one_event_type_is_named_by_the_keys_it_touched(url, drift_of):
+    async with App("bank", BANK, write=url) as app:
         drift, steps = drift_of(app), app.plan_named(Balances).steps
         right = steps[Withdrawn]
         steps[Withdrawn] = right._replace(call=lambda _row, _event: None)
@@ -90,10 +88,8 @@ async def test_f35_a_handler_bug_in_one_event_type_is_named_by_the_keys_it_touch
         assert (await drift.verify()).ok
 
 
-async def test_f35_wrong_rows_are_named_and_mended_while_commands_go_on(
-    write_url, by_hand, drift_of
-):
-    async with App("bank", BANK, write=write_url) as app:
+async def test_f35_wrong_rows_are_named_and_mended_while_commands_go_on(url, by_hand, drift_of):
+    async with App("bank", BANK, write=url) as app:
         drift = drift_of(app)
         await fill(app)
         hands = await by_hand()

@@ -27,8 +27,8 @@ class Totals(SqlProjection):
 
 
 @pytest.fixture
-async def app(write_url):
-    async with App("bank", [*BANK, Totals], write=write_url) as app:
+async def app(url):
+    async with App("bank", [*BANK, Totals], write=url) as app:
         for number in range(10):
             await app.dispatch(Deposit(f"k{number}", 1))
         await app.settle()
@@ -36,12 +36,12 @@ async def app(write_url):
 
 
 @pytest.fixture
-async def execute(write_url, by_hand):
+async def execute(url, by_hand):
     hands = await by_hand()
 
     async def run(statement: str) -> None:
         done = hands._connection.execute(statement)
-        if not write_url.startswith("sqlite"):
+        if not url.startswith("sqlite"):
             await done
 
     return run

@@ -57,12 +57,12 @@ GONE = "DELETE FROM checkpoints"
 
 
 @pytest.fixture
-def lose(write_url, tmp_path, request):
+def lose(url, tmp_path, request):
     """Takes all rows away, and the checkpoint with them, in one transaction."""
 
     async def lose_all(checkpoint: str) -> None:
         statements = ("DELETE FROM balances", checkpoint)
-        if write_url.startswith("sqlite"):
+        if url.startswith("sqlite"):
             connection = apsw.Connection(str(tmp_path / "bank.db"))
             connection.set_busy_timeout(5_000)
             with connection:
@@ -71,7 +71,7 @@ def lose(write_url, tmp_path, request):
             connection.close()
             return
         other = await asyncpg.connect(
-            write_url.partition("?")[0],
+            url.partition("?")[0],
             server_settings={"search_path": request.getfixturevalue("postgres_schema")},
         )
         async with other.transaction():
@@ -84,9 +84,9 @@ def lose(write_url, tmp_path, request):
 
 @pytest.mark.parametrize("checkpoint", [EMPTIED, GONE])
 async def test_f36_what_was_lost_under_a_running_application_is_folded_again(
-    write_url, lose, drift_of, checkpoint
+    url, lose, drift_of, checkpoint
 ):
-    async with App("bank", BANK, write=write_url) as app:
+    async with App("bank", BANK, write=url) as app:
         await fill(app)
         await lose(checkpoint)
         done = await app.dispatch(Deposit("k3", 1))
@@ -98,9 +98,9 @@ async def test_f36_what_was_lost_under_a_running_application_is_folded_again(
 
 @pytest.mark.parametrize("checkpoint", [EMPTIED, GONE])
 async def test_f36_what_was_lost_is_noticed_though_no_command_comes(
-    write_url, lose, drift_of, checkpoint
+    url, lose, drift_of, checkpoint
 ):
-    async with App("bank", BANK, write=write_url) as app:
+    async with App("bank", BANK, write=url) as app:
         await fill(app)
         await lose(checkpoint)
         await app.settle()
@@ -109,9 +109,9 @@ async def test_f36_what_was_lost_is_noticed_though_no_command_comes(
 
 
 async def test_f36_rows_that_were_lost_without_their_checkpoint_are_named_and_mended(
-    write_url, by_hand, drift_of
+    url, by_hand, drift_of
 ):
-    async with App("bank", BANK, write=write_url) as app:
+    async with App("bank", BANK, write=url) as app:
         await fill(app)
         hands = await by_hand()
         for number in range(10):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
-
 from banking import BANK, Balance, Balances, Deposit, Deposited, Transfer, Withdrawn
 
 from diptych import App, Sql, SqlProjection
@@ -29,11 +24,8 @@ class Turnover(SqlProjection):
         )
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def app(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    url = f"sqlite:///{tmp_path}/bank.db"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
+@pytest.fixture
+async def app(url: str) -> Any:
     async with App("bank", [*BANK, Turnover], write=url) as app:
         await app.dispatch(Deposit("a", 10))
         await app.dispatch(Deposit("b", 20))

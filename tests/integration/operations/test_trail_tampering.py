@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,6 @@ from typing import Any
 import apsw
 import asyncpg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
-
 from banking import BANK, Deposit
 
 from diptych import App

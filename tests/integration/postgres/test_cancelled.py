@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import types
-from pathlib import Path
 
 import asyncpg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
-
 from banking import BANK, Balances, Deposit, GetBalance, Transfer, Withdraw
 
 from diptych import App, Rejection

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from diptych import Aggregate, App, Command, Event
+from banking import Account, Deposit
 
-
-class Deposit(Command):
-    account_id: str
-    amount: int
-
-
-class Deposited(Event):
-    account_id: str
-    amount: int
-
-
-class Account(Aggregate, key="account_id"):
-    balance: int = 0
-
-    def deposit(self, command: Deposit) -> Deposited:
-        return Deposited(command.account_id, command.amount)
-
-    def deposited(self, event: Deposited) -> None:
-        self.balance += event.amount
+from diptych import App
 
 
 async def test_a_state_is_stored_and_found_again(postgres_url):

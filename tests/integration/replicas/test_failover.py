@@ -8,48 +8,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from banking import Account, Balance, Balances, Deposit, GetBalance, get_balance
 
-from diptych import Aggregate, App, Command, Event, Projection, Query, Reader, ReadModel
+from diptych import App
 from diptych.errors import StoreUnavailable
-
-
-class Deposit(Command):
-    account_id: str
-    amount: int
-
-
-class Deposited(Event):
-    account_id: str
-    amount: int
-
-
-class Account(Aggregate, key="account_id"):
-    balance: int = 0
-
-    def deposit(self, command: Deposit) -> Deposited:
-        return Deposited(command.account_id, command.amount)
-
-    def deposited(self, event: Deposited) -> None:
-        self.balance += event.amount
-
-
-class Balance(ReadModel, key="account_id"):
-    account_id: str
-    balance: int = 0
-
-
-class Balances(Projection[Balance]):
-    def deposited(self, row: Balance, event: Deposited) -> None:
-        row.balance += event.amount
-
-
-class GetBalance(Query[Balance | None]):
-    account_id: str
-
-
-async def get_balance(query: GetBalance, balances: Reader[Balance]) -> Balance | None:
-    return await balances.get(query.account_id)
-
 
 PARTS = [Account, Balances, get_balance]
 

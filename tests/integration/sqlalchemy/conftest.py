@@ -6,11 +6,12 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.processes import Processes
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -43,18 +44,6 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(processes: Processes) -> Callable[..., subprocess.Popen[str]]:
     """Start `orm_workers.py <task> <arguments>` in a process of its own."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, str(HERE / "orm_workers.py"), *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    return partial(processes.start, HERE / "orm_workers.py")

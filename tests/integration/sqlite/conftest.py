@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
+from tests.processes import importing_from
 
 from diptych.adapters.sqlite.event_log import SqliteEventLog
 
@@ -38,25 +40,10 @@ async def log(path):
 
 
 @pytest.fixture
-def start():
-    """Starts another process with one of the tasks of workers.py; ended after the test."""
-    started = []
-
-    def start(task, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, str(WORKERS), task, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+def start(processes):
+    """Starts another process with one of the tasks of workers.py."""
+    environment = importing_from(*filter(None, sys.path))
+    return partial(processes.start, WORKERS, env=environment)
 
 
 @pytest.fixture

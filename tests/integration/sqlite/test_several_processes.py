@@ -52,14 +52,14 @@ async def test_everything_acknowledged_survives_kill_9(path, start):
             acknowledged.append(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         acknowledged += process.communicate()[0].splitlines(keepends=True)
-        complete = [line.split() for line in acknowledged if line.endswith(b"\n")]
+        complete = [line.split() for line in acknowledged if line.endswith("\n")]
         log = SqliteEventLog(path)
         await log.open()
         events = {event.position: event for event in await log.read(0, 1_000_000)}
         assert sorted(events) == list(range(1, len(events) + 1))
         for stream, version, position in complete:
             event = events[int(position)]
-            assert (event.stream.encode(), event.version) == (stream, int(version))
+            assert (event.stream, event.version) == (stream, int(version))
         await log.close()
         path.unlink()
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
 
 
 @pytest.fixture

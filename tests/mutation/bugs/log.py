@@ -203,4 +203,4 @@ def lost_words_waited_for() -> Patch:
     fast=False,
 )
 def tables_made_by_everybody_at_once() -> Patch:
-    return rewritten(schema_turn, ("        await connection.execute(_LOCK, schema)\n", ""))
+    return rewritten(schema_turn, ("            await connection.execute(_LOCK, schema)\n", ""))

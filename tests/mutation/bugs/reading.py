@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.bug import Patch, bug
 from tests.mutation.patching import all_of, rewritten
 
+from diptych.queries.ask import Asker
 from diptych.queries.wait import Arrivals
 from diptych.sync.freshness import Waiting
 
@@ -83,4 +84,17 @@ def tokens_compared_by_time() -> Patch:
             Waiting._reached, ("    if found.position < position:\n        return None\n", early)
         ),
         rewritten(Waiting._wait, ("    if here and not await", "    if False and not await")),
+    )
+
+
+@bug(
+    "Commanded, Marten (no issue: both empty the rows that are read)",
+    "A read that has waited for its rows is answered from rows that were emptied since",
+    [
+        "tests/unit/sync/test_generations.py::test_r10_rows_emptied_and_filled_again_under_a_query_are_read_again"
+    ],
+)
+def read_from_rows_emptied_meanwhile() -> Patch:
+    return rewritten(
+        Asker._answer, ("if behind is None and await _were_set_back(stood):", "if False:")
     )

@@ -26,6 +26,7 @@ from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, Row
 from diptych.queries.standings import Lease, LeaseSwap
 from diptych.sync.lease import Leases, held
+from diptych.sync.rebuild import Rebuild
 from diptych.testing.seeded import for_each_seed
 
 SEEDS = int(os.environ.get("GENERATION_SEEDS", "12"))
@@ -479,6 +480,36 @@ async def test_r10_rows_switched_to_while_a_query_waits_are_not_older_than_its_t
             await asking
 
 
+async def test_r10_rows_emptied_and_filled_again_under_a_query_are_read_again(monkeypatch):
+    """It waited for its rows, then read them while they were gone; by its end they are back."""
+    async with App("bank", BANK) as app:
+        done = await app.dispatch(Deposit("a", 5))
+        await app.settle()
+        store, load = app.sources[Balances].store, app.sources[Balances].store.load
+        emptied, read, catch_up = asyncio.Event(), asyncio.Event(), Rebuild._catch_up
+
+        async def catch_up_later(self: Rebuild, *arguments: Any) -> None:
+            emptied.set()
+            await read.wait()
+            await catch_up(self, *arguments)
+
+        async def load_what_is_gone(name: str, keys: list[str]) -> Any:
+            monkeypatch.setattr(store, "load", load)
+            rebuilding = create_task(app.rebuild(Balances, in_place=True))
+            await emptied.wait()
+            found = await load(name, keys)
+            assert not found.rows
+            read.set()
+            await rebuilding
+            return found
+
+        monkeypatch.setattr(Rebuild, "_catch_up", catch_up_later)
+        monkeypatch.setattr(store, "load", load_what_is_gone)
+        row = await app.ask(GetBalance("a"), after=done, within_s=10)
+        assert emptied.is_set()
+        assert row == Balance("a", 5)
+
+
 async def test_rows_that_are_read_again_are_moved_again():
     """Somebody switches, and back, before this process has noticed: its rows are led by nobody."""
     async with App("bank", BANK) as app:
@@ -546,6 +577,23 @@ async def test_f33_a_runner_whose_rows_are_dropped_under_it_goes_on_with_what_is
         await app._panels.choose_again(source)
         await app.settle()
         assert (await app.ask(GetBalance("a"))).balance == 2
+
+
+async def test_f33_a_query_of_rows_that_were_dropped_is_answered_from_those_read_instead(tmp_path):
+    """Its process was stopped while others switched, waited for it in vain, and dropped."""
+    url = f"sqlite:///{tmp_path}/bank.db"
+    async with App("bank", BANK, write=url) as app:
+        done = await app.dispatch(Deposit("a", 5))
+        asker = await App("bank", BANK, write=url).open(projections=False)
+        async with asker:
+            for task in asker._panels._tasks:
+                task.cancel()
+            generations = app.generations(Balances)
+            await generations.build()
+            await generations.switch()
+            await generations.drop()
+            assert await asker.ask(GetBalance("a")) == Balance("a", 5)
+            assert await asker.ask(GetBalance("a"), after=done) == Balance("a", 5)
 
 
 async def test_rows_that_were_dropped_cannot_be_held(tmp_path):

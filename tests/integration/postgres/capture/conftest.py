@@ -8,14 +8,15 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.processes import SRC, Processes, importing_from
 
 from services.postgres.private import PrivatePostgres
 
-TESTS = Path(__file__).parents[3]
 WORKERS = Path(__file__).with_name("capture_workers.py")
 sys.path.insert(0, str(WORKERS.parent))
 
@@ -75,21 +76,6 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a task of capture_workers.py; it is killed at the end if it still runs."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(task: str, *arguments: object) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKERS), task, *map(str, arguments)],
-            env={**os.environ, "PYTHONPATH": str(TESTS.parent / "src")},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+def start(processes: Processes) -> Callable[..., subprocess.Popen[str]]:
+    """Start a task of capture_workers.py."""
+    return partial(processes.start, WORKERS, env=importing_from(SRC))

@@ -94,7 +94,7 @@ async def test_one_of_several_processes_takes_a_name(log, postgres_url, start):
     names = [f"n{number}" for number in range(25)]
     processes = [start("claim", postgres_url, f"p{n}", ",".join(names)) for n in range(4)]
     for process in processes:
-        process.stdin.write(b"\n")
+        process.stdin.write("\n")
         process.stdin.flush()
     outputs = await asyncio.gather(*map(finished, processes))
     got = sorted(name for output in outputs for name in json.loads(output))
