@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["Because", "Lane", "Parked", "lanes_of"]
+__all__ = ["Because", "Lane", "Parked", "waiting_lanes"]
 
 Because = Literal["failed", "follows", "skipped"]
 """Why an event has no effect on a key: it failed; one before it failed; somebody said so."""
@@ -56,6 +56,6 @@ class Parked(msgspec.Struct, frozen=True, omit_defaults=True):
         return Lane(self.key, self.by_stream)
 
 
-def lanes_of(entries: Iterable[Parked]) -> set[Lane]:
+def waiting_lanes(entries: Iterable[Parked]) -> set[Lane]:
     """The lanes in which something waits."""
     return {one.lane for one in entries if one.waits}

@@ -14,7 +14,7 @@ from typing import Any
 from diptych.events.handler import HandlerSpec
 from diptych.messages.envelope import Envelope, StoredEvent
 from diptych.queries.fence import lease_lost
-from diptych.queries.parked import Lane, Parked, lanes_of
+from diptych.queries.parked import Lane, Parked, waiting_lanes
 from diptych.queries.projection import FoldStep, Plan
 from diptych.queries.read_model import snake_case
 from diptych.queries.read_store import Change, ReadStore
@@ -117,7 +117,7 @@ class Caller:
         """
         self._position = (await self._store.checkpoint(self._name)).position
         entries = await self._store.parked(self._name)
-        self._lanes = lanes_of(entries)
+        self._lanes = waiting_lanes(entries)
         self._skipped = {(one.stream, one.position) for one in entries if not one.waits}
         while not self.stopping:
             if await self._log.head() <= self._position:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from diptych.errors import CheckpointMoved, LeaseLost, OutcomeUnknown, StoreError, StoreUnavailable
 from diptych.events.delay import delay_s
-from diptych.queries.parked import lanes_of
+from diptych.queries.parked import waiting_lanes
 from diptych.queries.read_store import Change
 from diptych.queries.standings import CheckpointInfo
 from diptych.sync.calling import Caller, HandlerSource
@@ -167,7 +167,7 @@ class Handling:
             why=caller.why if caller is not None else "",
             owner=terms.owner,
             epoch=found.lease.epoch,
-            parked_keys=len(lanes_of(parked)),
+            parked_keys=len(waiting_lanes(parked)),
             eta_s=None if lag else 0.0,
             errors=caller.errors if caller is not None else 0,
         )

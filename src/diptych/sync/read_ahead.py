@@ -1,7 +1,7 @@
 """Reading ahead: the next batch of events is read and decoded while the present one is written.
 
-A rebuild waits for its store for a quarter of its time on SQLite, and for half of it on PostgreSQL.
-The log only grows, so what is read early is what would be read later; two batches are in memory.
+A rebuild waits for its store for a fifth of its time, or more. The log only grows, so what is read
+early is what would be read later; two batches are in memory. See docs/decisions/0025.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diptych.events.delay import delay_s
-from diptych.queries.parked import lanes_of
+from diptych.queries.parked import waiting_lanes
 from diptych.queries.source import Source
 from diptych.queries.standings import CheckpointInfo
 from diptych.sync.hinge import Hinge
@@ -94,4 +94,4 @@ class _Standing:
 
     async def _parked_keys(self) -> int:
         entries = await self._source.store.parked(self._source.plan.name)
-        return len(lanes_of(entries))
+        return len(waiting_lanes(entries))

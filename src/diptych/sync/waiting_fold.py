@@ -12,7 +12,7 @@ from diptych.messages.envelope import Envelope, StoredEvent
 from diptych.messages.registry import Registry
 from diptych.queries.fold import fold_one, keys_of, statements_of
 from diptych.queries.omitted import Omitted
-from diptych.queries.parked import Lane, Parked, lanes_of
+from diptych.queries.parked import Lane, Parked, waiting_lanes
 from diptych.queries.projection import Plan
 from diptych.queries.read_store import Change, Row, Statement
 from diptych.sync.apart import parked_because
@@ -59,7 +59,7 @@ class WaitingFold:
         self._values: dict[str, Any] = {key: row.value for key, row in rows.items()}
         self._positions = {key: row.position for key, row in rows.items()}
         self._touched: dict[str, None] = {}
-        self._lanes = lanes_of(entries)
+        self._lanes = waiting_lanes(entries)
         self._skipped = Omitted(one for one in entries if not one.waits)
         self._statements: list[Statement] = []
         self._parked: list[Parked] = []
