@@ -91,7 +91,7 @@ def tokens_compared_by_time() -> Patch:
     "Commanded, Marten (no issue: both empty the rows that are read)",
     "A read that has waited for its rows is answered from rows that were emptied since",
     [
-        "tests/unit/sync/test_generations.py::test_r10_rows_emptied_and_filled_again_under_a_query_are_read_again"
+        "tests/unit/sync/test_rows_under_way.py::test_r10_rows_emptied_and_filled_again_under_a_query_are_read_again"
     ],
 )
 def read_from_rows_emptied_meanwhile() -> Patch:
