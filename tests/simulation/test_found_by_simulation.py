@@ -71,6 +71,24 @@ async def test_the_first_generation_is_not_served_when_it_is_opened_beside_a_ser
     assert await roles(world) == {"showing": "building", "showing__1": "served"}
 
 
+async def test_whoever_was_stopped_before_it_drops_does_not_drop_what_is_read_since(world):
+    """Seed 75327: it has looked, and is stopped; others build on, and have that read."""
+    app, rebuild = await opened(world.app(3))
+    _, others = await opened(world.app(3))
+    new = await rebuild.build()
+    drop = app.sources[tally.Shown].store.drop
+
+    async def after_a_switch(*arguments):
+        async with others.level("a test") as (old, _):
+            await others.switch(old, new)
+        await drop(*arguments)
+
+    app.sources[tally.Shown].store.drop = after_a_switch  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        await rebuild.drop(new)
+    assert await roles(world) == {"showing": "kept", new: "served"}
+
+
 async def test_a_switch_whose_rows_somebody_has_taken_meanwhile_is_refused(world):
     app, rebuild = await opened(world.app(3))
     await app.dispatch(tally.Add("a", 1, 1))

@@ -176,8 +176,11 @@ class ReadStore(Standings, Protocol):
     async def select(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Run one reading SQL statement (capability SQL); it cannot write."""
 
-    async def reset(self, table: TableSpec) -> None:
-        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`.
+
+        With an `epoch` only while its lease has that; otherwise LeaseLost is raised.
+        """
 
     async def refresh(self, view: str) -> int:
         """Compute the rows of a materialized view anew, while others read; its new checkpoint.

@@ -96,7 +96,7 @@ class Standings(Protocol):
 
     G1 `swap_leases` replaces a lease only if it is exactly the one expected; of many who try at
        once, in this process or another, one succeeds. Each swap stands for itself.
-    G2 Once a swap has returned, no change with an older epoch is written any more.
+    G2 Once a swap has returned, no change, `reset` or `drop` with an older epoch is done any more.
     G3 `parked` gives what changes have parked and not unparked, in ascending order of position.
     G4 `switch` gives all generations their new roles or none, and only if all have exactly the
        roles expected, and their leases the epochs given. Rows, checkpoints, leases and what is
@@ -137,8 +137,11 @@ class Standings(Protocol):
         leases are at `epochs`.
         """
 
-    async def drop(self, table: TableSpec) -> None:
-        """Remove the rows of a generation with all that is kept beside them. Not there: nothing."""
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Remove the rows of a generation with all that is kept beside them. Not there: nothing.
+
+        With an `epoch` only while its lease has that; otherwise LeaseLost is raised.
+        """
 
     async def held_up_by(self) -> str:
         """What keeps the writes of this store waiting, in a sentence for people; '' if nothing does

@@ -98,7 +98,7 @@ class Rebuild:
         async with holding(self._store, name, environment, why, log) as leases:
             epoch = leases.held[name]
             if not begun:
-                await self._store.reset(plan.table)
+                await self._store.reset(plan.table, epoch)
                 # Who has waited for the old rows, and reads these, is to see that they are others.
                 epoch = await leases.renew(name, _IN_PLACE)
             await self._catch_up(plan, epoch)
@@ -123,7 +123,7 @@ class Rebuild:
         await self._store.open([plan.table])
         async with held(self._store, name, self._hinge.environment, f"building {name}") as epoch:
             if not await self._skips(name, epoch):
-                await self._store.reset(plan.table)  # it has folded what was skipped since
+                await self._store.reset(plan.table, epoch)  # it has folded what was skipped since
                 await self._skips(name, epoch)
             await self._catch_up(plan, epoch)
         return name
@@ -243,7 +243,10 @@ class Rebuild:
         return [one.name for one in generations if one.role != "served"]
 
     async def drop(self, name: str) -> None:
-        """Remove a generation that is not read. Raises ConfigurationError for one that is."""
+        """Remove a generation that is not read.
+
+        Raises ConfigurationError for one that is, LeaseLost when others have taken it meanwhile.
+        """
         table = of_generation(self._plan, name).table
         leases = Leases(
             self._store, [name], self._hinge.environment, shares=False, why=f"dropping {name}"
@@ -252,12 +255,14 @@ class Rebuild:
             return  # somebody else has; opening it would make it anew
         await self._store.open([table])
         await leases.seize()  # whoever moved it, or wants to switch to it, changes nothing any more
+        epoch = leases.held[name]
         if (await self._store.checkpoint(name)).role == "served":
             await leases.release()
             raise ConfigurationError(
                 f"{name} is read, so it is not dropped. Switch to another generation before."
             )
-        await self._store.drop(table)
+        # Under the fence: whoever was stopped here must not drop what others read since.
+        await self._store.drop(table, epoch)
 
     # ----------------------------------------------------------------------------------- moving
 

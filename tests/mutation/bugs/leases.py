@@ -10,6 +10,7 @@ from diptych.adapters.postgres.changes import _move_checkpoints
 from diptych.adapters.postgres.row_table import RowTable
 from diptych.adapters.sqlite.changes import check_changes
 from diptych.sync.lease import Leases
+from diptych.sync.rebuild import Rebuild
 from diptych.sync.step import Stepping
 
 __all__: list[str] = []
@@ -29,8 +30,8 @@ NO_FENCE_WAS = "A process that was stopped, and goes on after another has taken 
     fast=False,
 )
 def no_fence_in_memory() -> Patch:
-    fence = "if change.epoch is not None and change.epoch != self.lease.epoch:"
-    return rewritten(Standing.check, (fence, "if False:"))
+    fence = "if epoch is not None and epoch != self.lease.epoch:"
+    return rewritten(Standing.check_epoch, (fence, "if False:"))
 
 
 @bug(
@@ -97,3 +98,14 @@ def lost_lease_swallowed() -> Patch:
 def leases_by_the_wall_clock() -> Patch:
     clock = "self._environment.monotonic_s()"
     return rewritten(Leases._waited_s, (clock, "self._environment.time_us() / 1e6"))
+
+
+@bug(
+    "diptych, found by the simulation (seed 75327)",
+    "Whoever was stopped before it drops rows drops what others have switched to since",
+    [
+        "tests/simulation/test_found_by_simulation.py::test_whoever_was_stopped_before_it_drops_does_not_drop_what_is_read_since"
+    ],
+)
+def drop_without_the_fence() -> Patch:
+    return rewritten(Rebuild.drop, ("drop(table, epoch)", "drop(table)"))

@@ -353,7 +353,7 @@ async def test_f33_a_rebuild_in_place_that_was_killed_before_it_emptied_anything
     class Killed(BaseException):
         pass
 
-    async def killed(_: object) -> None:
+    async def killed(*_: object) -> None:
         raise Killed
 
     async def nothing(_: Leases) -> None: ...

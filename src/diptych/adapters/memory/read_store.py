@@ -110,9 +110,10 @@ class MemoryReadStore:
         """Where several projections stand."""
         return {projection: self._checkpoint(projection) for projection in projections}
 
-    async def reset(self, table: TableSpec) -> None:
-        """Forget rows and checkpoint of a projection."""
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Forget rows and checkpoint of a projection. Raises LeaseLost."""
         self._rows(table.name)
+        self._standings[table.name].check_epoch(table.name, epoch)
         self._projections[table.name] = Rows(table)
         self._standings[table.name].reset()
 
@@ -157,9 +158,11 @@ class MemoryReadStore:
             self._standings[name].role = role
         return True
 
-    async def drop(self, table: TableSpec) -> None:
-        """Remove a generation with all that is kept beside it."""
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Remove a generation with all that is kept beside it. Raises LeaseLost."""
         self._refuse_when_closed()
+        if table.name in self._standings:
+            self._standings[table.name].check_epoch(table.name, epoch)
         self._projections.pop(table.name, None)
         self._standings.pop(table.name, None)
 
@@ -249,7 +252,7 @@ class MemoryInlineRows:
         """As MemoryReadStore.apply, kept only if the append succeeds."""
         for change in changes:
             rows, standing = self._rows(change.projection), self._standings[change.projection]
-            standing.check(change)
+            standing.check_epoch(change.projection, change.epoch)
             rows.apply(change, self._undo)
             standing.apply(change, self._undo)
 

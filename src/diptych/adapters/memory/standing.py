@@ -28,10 +28,10 @@ class Standing:
         """Whether anything is parked or skipped."""
         return bool(self._parked)
 
-    def check(self, change: Change) -> None:
-        """Raise LeaseLost for a change made under another lease."""
-        if change.epoch is not None and change.epoch != self.lease.epoch:
-            raise lease_lost(change.projection, change.epoch, self.lease.epoch)
+    def check_epoch(self, projection: str, epoch: int | None) -> None:
+        """Raise LeaseLost for what is done under another lease."""
+        if epoch is not None and epoch != self.lease.epoch:
+            raise lease_lost(projection, epoch, self.lease.epoch)
 
     def apply(self, change: Change, undo: Undo) -> None:
         """Park and unpark, having told `undo` how to take it back."""

@@ -182,25 +182,30 @@ class PostgresReadStore(PostgresStandings):
             await connection.execute("ROLLBACK")
         return rows
 
-    async def reset(self, table: TableSpec) -> None:
-        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`.
+
+        Raises LeaseLost.
+        """
         now = described(self._schema, table)
         before = self._projections.known(table.name)
         patience_s = self._location.timeout_s
         async with self._opened().writing() as connection, schema_turn(connection, self._schema):
-            await reset_tables(connection, self._schema, before, now, patience_s)
+            await reset_tables(
+                connection, self._schema, before, now, epoch=epoch, patience_s=patience_s
+            )
         self._growth.forget(table.name)
         self._projections.add(now)
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """Remove the rows of a generation with all that is kept beside them.
 
-        Raises StoreError when something of somebody else's depends on them.
+        Raises LeaseLost, and StoreError when something of somebody else's depends on them.
         """
         known = described(self._schema, table)
         patience_s = self._location.timeout_s
         async with self._opened().writing() as connection, schema_turn(connection, self._schema):
-            await drop_tables(connection, self._schema, known, patience_s)
+            await drop_tables(connection, self._schema, known, epoch=epoch, patience_s=patience_s)
         self._growth.forget(table.name)
         self._projections.forget(table.name)
 

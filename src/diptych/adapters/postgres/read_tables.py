@@ -19,6 +19,7 @@ from diptych.adapters.postgres.row_table import RowTable
 from diptych.adapters.postgres.statements import literal, quoted, sql
 from diptych.adapters.postgres.views import ViewTable, drop_view, make_view
 from diptych.errors import ConfigurationError, SchemaTooNew, StoreError, StoreUnavailable
+from diptych.queries.fence import lease_lost
 from diptych.queries.read_store import TableSpec
 from diptych.queries.standings import role_at_birth
 
@@ -117,16 +118,24 @@ async def make_tables(
 
 
 async def reset_tables(
-    connection: asyncpg.Connection, schema: str, before: Known, now: Known, patience_s: float
+    connection: asyncpg.Connection,
+    schema: str,
+    before: Known,
+    now: Known,
+    *,
+    epoch: int | None,
+    patience_s: float,
 ) -> None:
     """Empty the tables of a projection, make them anew where they have another shape, and forget
     its checkpoint and what is parked.
 
-    A table that has its shape already is only emptied: views on it and grants stay.
+    A table that has its shape already is only emptied: views on it and grants stay. Raises
+    LeaseLost unless its lease has the `epoch`, if one is given.
     """
     name = now.spec.name
     tables = tuple(dict.fromkeys((*_tables_of(before.spec), *_tables_of(now.spec))))
     await lock_rows(connection, schema, name, tables, patience_s)
+    await _check_epoch(connection, schema, name, epoch)
     await connection.execute(sql("reset_checkpoint", schema), name)
     await connection.execute(sql("reset_parked", schema), name, False)
     await connection.execute(sql("update_parks", schema), name)
@@ -137,18 +146,38 @@ async def reset_tables(
 
 
 async def drop_tables(
-    connection: asyncpg.Connection, schema: str, known: Known, patience_s: float
+    connection: asyncpg.Connection,
+    schema: str,
+    known: Known,
+    *,
+    epoch: int | None,
+    patience_s: float,
 ) -> None:
-    """Drop the tables of a projection with its checkpoint, its lease and what is parked."""
+    """Drop the tables of a projection with its checkpoint, its lease and what is parked.
+
+    Raises LeaseLost unless its lease has the `epoch`, if one is given.
+    """
     spec, table = known
     tables = _tables_of(spec)
     await lock_rows(connection, schema, spec.name, tables, patience_s)
+    await _check_epoch(connection, schema, spec.name, epoch)
     await connection.execute(sql("delete_checkpoint", schema), spec.name)
     await connection.execute(sql("reset_parked", schema), spec.name, True)
     await drop_view(connection, schema, spec.name)
     if table is not None and not await _is_row_table(connection, table):
         return  # it was never made, or is somebody else's
     await _drop(connection, schema, tables)
+
+
+async def _check_epoch(
+    connection: asyncpg.Connection, schema: str, name: str, epoch: int | None
+) -> None:
+    """Raise LeaseLost for what is done under another lease. One that is not there has none."""
+    if epoch is None:
+        return
+    for found in await connection.fetch(sql("select_checkpoints", schema), [name]):
+        if found["epoch"] != epoch:
+            raise lease_lost(name, epoch, found["epoch"])
 
 
 async def _make_row_table(connection: asyncpg.Connection, table: RowTable) -> None:

@@ -28,6 +28,7 @@ from diptych.adapters.sqlite.read_tables import (
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.standing import (
     begin_again,
+    check_epoch,
     forget,
     give_standing,
     info,
@@ -219,14 +220,14 @@ class SqliteReadStore:
         switch = partial(switch_roles, dict(before), dict(after), dict(epochs or {}))
         return await self._opened().write(switch, size=len(after))
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """Remove a generation's rows with all that is kept beside them. Not there: nothing.
 
-        The file's writer is busy for as long as that takes. Raises ConfigurationError for a name
-        that is taken.
+        The file's writer is busy for as long as that takes. Raises LeaseLost, and
+        ConfigurationError for a name that is taken.
         """
         described(table)
-        await self._opened().write(partial(_drop, table))
+        await self._opened().write(partial(_drop, table, epoch))
         self._projections.forget(table.name)
 
     async def held_up_by(self) -> str:
@@ -242,11 +243,15 @@ class SqliteReadStore:
             "(a shell with an open transaction, a backup)"
         )
 
-    async def reset(self, table: TableSpec) -> None:
-        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`."""
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Forget rows, checkpoint and what is parked, and make its tables anew for `table`.
+
+        Raises LeaseLost.
+        """
         now = described(table)
         before = self._projections.known(table.name).spec
-        await self._opened().write(partial(_remake_tables, self._location.path, before, now))
+        remake = partial(_remake_tables, self._location.path, before, now, epoch)
+        await self._opened().write(remake)
         self._projections.add(now)
 
     async def refresh(self, view: str) -> int:
@@ -327,7 +332,10 @@ def _look_at(connection: apsw.Connection, spec: TableSpec, view: ViewSpec) -> No
             refresh_view(connection, spec, view)
 
 
-def _remake_tables(path: str, before: TableSpec, now: Known, connection: apsw.Connection) -> None:
+def _remake_tables(
+    path: str, before: TableSpec, now: Known, epoch: int | None, connection: apsw.Connection
+) -> None:
+    check_epoch(connection, before.name, epoch)
     for spec in (before, now.spec):
         drop_view(connection, spec.name)
         drop_tables(connection, spec)
@@ -335,7 +343,8 @@ def _remake_tables(path: str, before: TableSpec, now: Known, connection: apsw.Co
     _make_tables(path, [now], connection)
 
 
-def _drop(spec: TableSpec, connection: apsw.Connection) -> None:
+def _drop(spec: TableSpec, epoch: int | None, connection: apsw.Connection) -> None:
+    check_epoch(connection, spec.name, epoch)
     drop_view(connection, spec.name)
     drop_tables(connection, spec)
     forget(connection, spec.name)

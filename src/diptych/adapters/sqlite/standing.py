@@ -9,6 +9,7 @@ import apsw
 import msgspec
 
 from diptych.adapters.sqlite.statements import all_rows, sql
+from diptych.queries.fence import lease_lost
 from diptych.queries.standings import (
     CheckpointInfo,
     Generation,
@@ -21,6 +22,7 @@ from diptych.queries.standings import (
 
 __all__ = [
     "begin_again",
+    "check_epoch",
     "forget",
     "give_standing",
     "info",
@@ -78,6 +80,16 @@ def ordered_generations(projection: str, rows: Sequence[Any]) -> list[Generation
         if (number := generation_of(projection, row[0])) is not None
     ]
     return [generation for _, generation in sorted(found)]
+
+
+def check_epoch(connection: apsw.Connection, name: str, epoch: int | None) -> None:
+    """Raise LeaseLost for what is done under another lease. One that is not there has none."""
+    if epoch is None:
+        return
+    names = msgspec.json.encode([name]).decode()
+    for _, _, actual in all_rows(connection, sql("select_checkpoints"), (names,)):
+        if epoch != actual:
+            raise lease_lost(name, epoch, actual)
 
 
 def begin_again(connection: apsw.Connection, name: str) -> None:

@@ -261,24 +261,24 @@ class SimulatedStore(SharedStore):
 
         return await self._call("switch", effect, writes=True)
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """See Standings."""
 
         async def effect() -> None:
             if not await self._is_there(table.name):
                 return
             role = (await self.inner.checkpoint(table.name)).role
-            await self.inner.drop(table)
+            await self.inner.drop(table, epoch)
             self._world.add(history.Dropped(self._name, table.name, role))
 
         await self._call("drop", effect, writes=True)
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """See ReadStore."""
 
         async def effect() -> None:
             await self._must_be_there(table.name)
-            await self.inner.reset(table)
+            await self.inner.reset(table, epoch)
             self._world.add(history.Reset(self._name, table.name))
 
         await self._call("reset", effect, writes=True)

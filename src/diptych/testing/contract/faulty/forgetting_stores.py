@@ -211,10 +211,10 @@ class StickyStore(SharedStore):
 
     breaks = ("G6",)
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """Put the rows back."""
         rows = await self.inner.find(table.name, Find())
-        await self.inner.reset(table)
+        await self.inner.reset(table, epoch)
         if rows and type(rows[0].value) is getattr(table.shape, "model", None):
             await self.inner.apply([Change(table.name, 0, 0, rows)])
 

@@ -153,17 +153,17 @@ class SharedStore:
         """See Standings."""
         return await self.inner.switch(before, after, epochs)
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """See Standings."""
-        await self.inner.drop(table)
+        await self.inner.drop(table, epoch)
 
     async def held_up_by(self) -> str:
         """See Standings."""
         return await self.inner.held_up_by()
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """See ReadStore."""
-        await self.inner.reset(table)
+        await self.inner.reset(table, epoch)
 
     async def refresh(self, view: str) -> int:
         """See ReadStore."""

@@ -187,10 +187,10 @@ class DropRowsOnlyStore(SharedStore):
 
     breaks = ("G5",)
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """Reset."""
         if any(one.name == table.name for one in await self.inner.generations(table.name)):
-            await self.inner.reset(table)
+            await self.inner.reset(table, epoch)
 
 
 class DropNeighboursStore(SharedStore):
@@ -207,8 +207,8 @@ class DropNeighboursStore(SharedStore):
         self._tables |= {table.name: table for table in tables}
         await self.inner.open(tables)
 
-    async def drop(self, table: TableSpec) -> None:
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
         """Drop the eleventh with the first."""
         for name, other in self._tables.items():
             if name.startswith(table.name):
-                await self.inner.drop(other)
+                await self.inner.drop(other, epoch)

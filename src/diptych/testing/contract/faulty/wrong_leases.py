@@ -30,6 +30,8 @@ __all__ = [
     "RenewalIsTakingStore",
     "SwapForgetsStore",
     "TakeAnywayStore",
+    "UnfencedDropStore",
+    "UnfencedResetStore",
 ]
 
 
@@ -178,6 +180,26 @@ class RememberedLeaseStore(SharedStore):
                 facts = {"projection": one.projection, "epoch": one.epoch, "actual": actual}
                 raise LeaseLost("taken here", **facts)
         await self.inner.apply([one._replace(epoch=None) for one in changes])
+
+
+class UnfencedResetStore(SharedStore):
+    """Empties rows for whoever asks."""
+
+    breaks = ("G2",)
+
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Pass the fence by."""
+        await self.inner.reset(table)
+
+
+class UnfencedDropStore(SharedStore):
+    """Drops rows for whoever asks."""
+
+    breaks = ("G2",)
+
+    async def drop(self, table: TableSpec, epoch: int | None = None) -> None:
+        """Pass the fence by."""
+        await self.inner.drop(table)
 
 
 class LeaseInProcessStore(SharedStore):

@@ -200,9 +200,9 @@ class ForgetSkippedStore(SharedStore):
 
     breaks = ("G6",)
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """Forget all that is parked."""
-        await self.inner.reset(table)
+        await self.inner.reset(table, epoch)
         left = await self.inner.parked(table.name)
         await self.inner.apply([Change(table.name, 0, 0, unparked=left)])
 
@@ -212,10 +212,10 @@ class HoardingStore(SharedStore):
 
     breaks = ("G6",)
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """Put it back."""
         entries = await self.inner.parked(table.name)
-        await self.inner.reset(table)
+        await self.inner.reset(table, epoch)
         await self.inner.apply([Change(table.name, 0, 0, parked=entries)])
 
 
@@ -224,8 +224,8 @@ class ReleasingStore(SharedStore):
 
     breaks = ("G6",)
 
-    async def reset(self, table: TableSpec) -> None:
+    async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """Forget who has it."""
-        await self.inner.reset(table)
+        await self.inner.reset(table, epoch)
         lease = (await self.inner.checkpoint(table.name)).lease
         await self.inner.swap_leases([LeaseSwap(table.name, lease, Lease())])

@@ -10,7 +10,14 @@ from diptych.errors import ConfigurationError, LeaseLost
 from diptych.queries.parked import Parked
 from diptych.queries.read_store import Change, CheckpointInfo, Lease, LeaseSwap, ReadStore
 from diptych.testing.contract.read_store.opening import StoreContract
-from diptych.testing.contract.read_store.words import Article, change, keep, own, parked
+from diptych.testing.contract.read_store.words import (
+    ARTICLES,
+    Article,
+    change,
+    keep,
+    own,
+    parked,
+)
 from diptych.testing.contract.standings.words import furnish, furniture, lease_of, park, swap
 from diptych.testing.contract.suite import outcomes, refusal
 
@@ -135,6 +142,23 @@ class Leases(StoreContract):
             )
             assert await store.parked("articles") == [parked("p", 1)]
             await store.apply([Change("articles", 1, 2, epoch=2)])
+
+    async def test_g2_nothing_of_an_older_epoch_is_reset_or_dropped(self, store: ReadStore) -> None:
+        await own(store, 1)
+        await furnish(store, "articles", 3)
+        before = await furniture(store, "articles", 3)
+        async with self.another(store) as other:
+            await own(other or store, 2)
+            await refusal(LeaseLost, store.reset(ARTICLES, 1), "the swap has returned")
+            await refusal(LeaseLost, store.drop(ARTICLES, 1), "the swap has returned")
+        lease = await lease_of(store)
+        info, rows, entries = before
+        assert isinstance(info, CheckpointInfo)
+        assert await furniture(store, "articles", 3) == (info._replace(lease=lease), rows, entries)
+        await store.reset(ARTICLES, 2)
+        assert (await store.checkpoint("articles")).position == 0
+        await store.drop(ARTICLES, 2)
+        assert await store.generations("articles") == []
 
     async def test_g2_new_terms_stop_nobody(self, store: ReadStore) -> None:
         await own(store, 1, "until noon")
