@@ -57,7 +57,10 @@ class Watch(Protocol):
 
 
 class _Wait:
-    """How far the asker's token says, until when, and what if not."""
+    """How far the asker's token says, until when, and what if not.
+
+    `stood` says where the sources stood that had come so far.
+    """
 
     def __init__(self, after: Token | None, within_s: float, on_stale: OnStale) -> None:
         self.position = 0 if after is None else after.position
@@ -66,6 +69,7 @@ class _Wait:
         self.began = asyncio.get_running_loop().time()
         self.deadline = self.began + within_s
         self.on_stale = on_stale
+        self.stood: list[tuple[Source, CheckpointInfo]] = []
 
 
 class _Elsewhere(Exception):
@@ -169,45 +173,76 @@ class Asker:
         replica: Replica | None,
         told: Told | None,
     ) -> Any:
+        """The answer; made anew where other rows are read by its end, or its rows were set back."""
+        again = False
+        while True:
+            read = _read_by(handler)
+            wait.stood.clear()
+            try:
+                answer = await self._look(query, handler, wait, replica, told)
+            except StoreError as error:
+                if error.retryable or not await self._read_otherwise(handler, read):
+                    raise
+                continue
+            if not wait.stood and told is None:
+                return answer
+            if read == _read_by(handler) and not await _were_set_back(wait.stood):
+                return answer
+            if again and asyncio.get_running_loop().time() > wait.deadline:
+                raise self._set_back(handler, wait)
+            again = True
+
+    async def _look(
+        self,
+        query: Any,
+        handler: QueryHandler,
+        wait: _Wait,
+        replica: Replica | None,
+        told: Told | None,
+    ) -> Any:
         lacking: dict[str, Lacking] = {}
-        read = _read_by(handler) if wait.position or told is not None else None
-        stood: list[tuple[Source, CheckpointInfo]] = []
-        behind = await self._behind(handler, wait, replica, lacking, stood)
+        behind = await self._behind(handler, wait, replica, lacking)
         if self.watch is not None and wait.position:
             waited = asyncio.get_running_loop().time() - wait.began
             self.watch.waited(waited, reached=behind is None)
-        if behind is not None and wait.on_stale == "write_model":
-            return await self._from_log(query, handler, told)
-        if behind is not None and wait.on_stale == "primary" and replica is not None:
-            raise _Elsewhere
-        if behind is not None and wait.on_stale != "stale":
-            raise await self._stale(behind, wait, replica)
+        if behind is not None:
+            wait.stood.clear()
+            if wait.on_stale == "write_model":
+                return await self._from_log(query, handler, told)
+            if wait.on_stale == "primary" and replica is not None:
+                raise _Elsewhere
+            if wait.on_stale != "stale":
+                raise await self._stale(behind, wait, replica)
         if told is not None:
             at = handler.sources
             await told.look(at if replica is None else [replica.source(one) for one in at], lacking)
-        try:
-            answer = await handler.answer(query, replica=replica, lacking=lacking)
-        except StoreError as error:
-            if error.retryable or not await self._freshness.read_anew(handler.sources):
-                raise
-            return await self._answer(query, handler, wait, replica, told)
-        if read is not None and read != _read_by(handler):
-            return await self._answer(query, handler, wait, replica, told)
-        if behind is None and await _were_set_back(stood):
-            return await self._answer(query, handler, wait, replica, told)
-        return answer
+        return await handler.answer(query, replica=replica, lacking=lacking)
 
     async def _from_log(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
         """The answer with what no projection has seen yet, which what is parked is not part of."""
+        while True:
+            read = _read_by(handler)
+            try:
+                answer = await self._look_with_unseen(query, handler, told)
+            except StoreError as error:
+                if error.retryable or not await self._read_otherwise(handler, read):
+                    raise
+                continue
+            if read == _read_by(handler):
+                return answer
+
+    async def _look_with_unseen(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
         lacking: dict[str, Lacking] = {}
-        read = _read_by(handler)
         for source in handler.sources:
             if (await source.store.checkpoint(source.plan.name)).parks:
                 lacking[source.plan.name] = await lacking_of(source, None, refuse=True)
         if told is not None:
             await told.look(handler.sources, lacking)
-        answer = await handler.answer(query, self._unseen, lacking=lacking)
-        return answer if read == _read_by(handler) else await self._from_log(query, handler, told)
+        return await handler.answer(query, self._unseen, lacking=lacking)
+
+    async def _read_otherwise(self, handler: QueryHandler, read: list[str]) -> bool:
+        """Whether other rows are read by now, because those were dropped."""
+        return read != _read_by(handler) or await self._freshness.read_anew(handler.sources)
 
     async def _behind(
         self,
@@ -215,11 +250,10 @@ class Asker:
         wait: _Wait,
         replica: Replica | None,
         lacking: dict[str, Lacking],
-        stood: list[tuple[Source, CheckpointInfo]],
     ) -> Source | None:
         """The first source that did not come as far as the token in time; None: all did.
 
-        Those that did are added to `stood`; what they lack, because it is parked, to `lacking`.
+        Those that did are added to `wait.stood`; what they lack, as it is parked, to `lacking`.
         """
         if wait.position:
             for source in handler.sources:
@@ -228,7 +262,7 @@ class Asker:
                 stands = await self._freshness.wait(at, wait.position, left)
                 if stands is None:
                     return at
-                stood.append((at, stands))
+                wait.stood.append((at, stands))
                 if stands.parks and wait.on_stale != "stale":
                     lacking[source.plan.name] = await lacking_of(
                         at, wait.position, wait.stream, refuse=True
@@ -264,6 +298,19 @@ class Asker:
             reached=(await source.store.checkpoint(name)).position,
             within_s=wait.within_s,
             why=why,
+        )
+
+    def _set_back(self, handler: QueryHandler, wait: _Wait) -> StaleRead:
+        names = ", ".join(_read_by(handler))
+        return StaleRead(
+            f"the rows of {names} were moved by others, or made anew in place, each time they were "
+            f"read within {wait.within_s:g} s, so nobody can say that they were new enough. Wait "
+            "longer (within_s), or look at what moves them: diptych projections status",
+            projection=names,
+            wanted=wait.position,
+            reached=None,
+            within_s=wait.within_s,
+            why="they were set back, or change hands",
         )
 
     def _no_handler(self, query: Any) -> NoHandler:

@@ -48,11 +48,16 @@ class ReadAhead:
         task.add_done_callback(_retrieve)
         self._ahead = batch, task
 
-    def drop(self) -> None:
-        """Forget what was read ahead: the projections stand elsewhere, or have come to an end."""
-        if self._ahead is not None:
-            self._ahead[1].cancel()
-            self._ahead = None
+    def drop(self) -> asyncio.Task[Delivery] | None:
+        """Forget what was read ahead: the projections stand elsewhere, or have come to an end.
+
+        What may still have to end is returned.
+        """
+        if self._ahead is None:
+            return None
+        (_, task), self._ahead = self._ahead, None
+        task.cancel()
+        return task
 
 
 def _retrieve(task: asyncio.Task[Delivery]) -> None:

@@ -277,18 +277,11 @@ class Rebuild:
         largest = REBUILD_BATCH
         if self._throttle is not None:
             largest = max(1, min(1_000, int(self._throttle / 4)))
-        while member.runs and member.position < head:
-            before, started = member.position, self._hinge.environment.monotonic_s()
-            try:
-                await runner.step(head, largest)
-            except CheckpointMoved:  # an append has moved it, inline
-                await runner.find_checkpoints()
-            if self._progress is not None:
-                self._progress(min(member.position, head), head)
-            if self._throttle is not None:
-                took = self._hinge.environment.monotonic_s() - started
-                owed = (member.position - before) / self._throttle - took
-                await self._hinge.environment.sleep(max(0.0, owed))
+        try:
+            while member.runs and member.position < head:
+                await self._step(runner, head, largest)
+        finally:
+            await runner.forget_ahead()
         if member.error is not None:
             raise member.error
         if not member.runs:
@@ -299,6 +292,20 @@ class Rebuild:
                 event_type="",
                 stream="",
             )
+
+    async def _step(self, runner: Runner, head: int, largest: int) -> None:
+        member = runner.members[0]
+        before, started = member.position, self._hinge.environment.monotonic_s()
+        try:
+            await runner.step(head, largest)
+        except CheckpointMoved:  # an append has moved it, inline
+            await runner.find_checkpoints()
+        if self._progress is not None:
+            self._progress(min(member.position, head), head)
+        if self._throttle is not None:
+            took = self._hinge.environment.monotonic_s() - started
+            owed = (member.position - before) / self._throttle - took
+            await self._hinge.environment.sleep(max(0.0, owed))
 
     async def _come_close(self, plan: Plan, epoch: int, other: str) -> None:
         for _ in range(_ROUNDS):

@@ -97,7 +97,7 @@ class Runner:
                 await self._go_on()
         finally:
             keeping.cancel()
-            self._stepping.forget_ahead()
+            await self.forget_ahead()
             await asyncio.gather(keeping, return_exceptions=True)
             if not self._died:  # whoever waits is to be told why
                 self._leave(self.members)
@@ -132,8 +132,8 @@ class Runner:
         """Whether rows were dropped that this process has not noticed to be read no more."""
         try:
             return any([await self._is_gone(member) for member in self.members])
-        except StoreError:
-            return False
+        except StoreError as error:
+            return error.retryable
 
     async def _is_gone(self, member: Member) -> bool:
         return is_dropped(member.plan.name, await self._generations(member))
@@ -145,16 +145,23 @@ class Runner:
         """
         await self.find_checkpoints()
         head = await self._log.head() if upto is None else upto
-        while any(m.runs and m.position < head for m in self.members):
-            try:
-                await self.step(head, largest)
-            except CheckpointMoved:
-                await self.find_checkpoints()
+        try:
+            while any(m.runs and m.position < head for m in self.members):
+                try:
+                    await self.step(head, largest)
+                except CheckpointMoved:
+                    await self.find_checkpoints()
+        finally:
+            await self.forget_ahead()
+
+    async def forget_ahead(self) -> None:
+        """Forget what was read ahead; whoever calls `step` does so at the end."""
+        await self._stepping.forget_ahead()
 
     async def find_checkpoints(self) -> None:
         """Learn from the store who runs which projection, and where every one stands."""
         self._look.clear()
-        self._stepping.forget_ahead()
+        await self.forget_ahead()
         if self._leases is not None:
             seen = await self._leases.tend()
             for member in self.members:
@@ -275,11 +282,12 @@ class Runner:
         limit = largest if head - after > LIVE_BATCH else min(largest, LIVE_BATCH)
         limit = min(m.limit(limit) for m in group)
         until = min(others, default=None)
-        more = until is None and head - after - limit > LIVE_BATCH
+        more = until is None and not careful and head - after - limit > LIVE_BATCH
         await self._stepping.step(group, limit, until, more=more)
         for member in group:
             if member.error is not None:
                 self._hold(member, "failed", member.error)
+                await self._stepping.forget_ahead()
         self._pause_s = RETRY_S[0]
         self.folded += max(m.position for m in group) - after
         self.busy_s += self._environment.monotonic_s() - started

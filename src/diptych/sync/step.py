@@ -99,10 +99,10 @@ class Stepping:
             for member, _ in folded:
                 await self._search(member, delivery, error)
 
-    def forget_ahead(self) -> None:
-        """Forget what was read ahead."""
-        for events in self._subscriptions.values():
-            events.drop()
+    async def forget_ahead(self) -> None:
+        """Forget what was read ahead, and return when nothing of it is under way any more."""
+        reading = [events.drop() for events in self._subscriptions.values()]
+        await asyncio.gather(*filter(None, reading), return_exceptions=True)
 
     async def _fold(
         self, member: Member, envelopes: Sequence[Envelope], after: int, upto: int

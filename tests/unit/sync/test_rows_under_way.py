@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import create_task, sleep
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from banking import (
 
 from diptych import App, Projection, Query, Reader, ReadModel
 from diptych.errors import LeaseLost, StaleRead, StoreError
+from diptych.queries.handler import QueryHandler
 from diptych.sync.lease import held
 from diptych.sync.rebuild import Rebuild
 
@@ -203,8 +207,10 @@ async def test_f33_a_runner_whose_rows_are_dropped_under_it_goes_on_with_what_is
         assert (await app.ask(GetBalance("a"))).balance == 2
 
 
-async def test_f33_a_query_of_rows_that_were_dropped_is_answered_from_those_read_instead(tmp_path):
-    """Its process was stopped while others switched, waited for it in vain, and dropped."""
+@asynccontextmanager
+async def slept_through_a_drop(tmp_path: Path) -> AsyncIterator[tuple[App, Any]]:
+    """A process that was stopped while others switched, waited for it in vain, and dropped; and a
+    token of what it is to be asked for."""
     url = f"sqlite:///{tmp_path}/bank.db"
     async with App("bank", BANK, write=url) as app:
         done = await app.dispatch(Deposit("a", 5))
@@ -216,8 +222,60 @@ async def test_f33_a_query_of_rows_that_were_dropped_is_answered_from_those_read
             await generations.build()
             await generations.switch()
             await generations.drop()
-            assert await asker.ask(GetBalance("a")) == Balance("a", 5)
-            assert await asker.ask(GetBalance("a"), after=done) == Balance("a", 5)
+            yield asker, done
+
+
+@pytest.mark.parametrize("consistency", ["eventual", "write_model"])
+async def test_f33_a_query_of_rows_that_were_dropped_is_answered_from_those_read_instead(
+    tmp_path, consistency
+):
+    async with slept_through_a_drop(tmp_path) as (asker, done):
+        assert await asker.ask(GetBalance("a"), consistency=consistency) == Balance("a", 5)
+        assert await asker.ask(GetBalance("a"), after=done) == Balance("a", 5)
+
+
+async def test_f33_a_query_is_answered_whose_error_comes_after_another_ones(tmp_path, monkeypatch):
+    """By then what is read has been chosen again."""
+    async with slept_through_a_drop(tmp_path) as (asker, _):
+        store, answered = asker.sources[Balances].store, asyncio.Event()
+        load, loads = store.load, []
+
+        async def first_error_is_late(name: str, keys: list[str]) -> Any:
+            loads.append(name)
+            first = len(loads) == 1
+            try:
+                return await load(name, keys)
+            except StoreError:
+                if first:
+                    await answered.wait()
+                raise
+
+        monkeypatch.setattr(store, "load", first_error_is_late)
+        late = create_task(asker.ask(GetBalance("a")))
+        await sleep(0)
+        assert await asker.ask(GetBalance("a")) == Balance("a", 5)
+        answered.set()
+        assert await late == Balance("a", 5)
+
+
+async def test_r10_a_query_whose_rows_change_hands_all_the_time_is_given_up(monkeypatch):
+    """Nobody can say that they were not emptied each time: that must end, and in time."""
+    async with App("bank", BANK) as app:
+        done = await app.dispatch(Deposit("a", 5))
+        await app.settle()
+        store, answer, looks = app.sources[Balances].store, QueryHandler.answer, []
+
+        async def taken_meanwhile(self: QueryHandler, *arguments: Any, **options: Any) -> Any:
+            looks.append(self)
+            async with held(store, "balances", app.environment, "a test"):
+                await sleep(0.01)
+            return await answer(self, *arguments, **options)
+
+        monkeypatch.setattr(QueryHandler, "answer", taken_meanwhile)
+        async with asyncio.timeout(20):
+            with pytest.raises(StaleRead, match="nobody can say that they were new enough"):
+                await app.ask(GetBalance("a"), after=done, within_s=0.2)
+        assert len(looks) > 1
 
 
 async def test_rows_that_were_dropped_cannot_be_held(tmp_path):

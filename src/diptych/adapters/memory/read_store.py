@@ -9,6 +9,7 @@ from diptych.adapters.memory.rows import NO_SQL, Rows
 from diptych.adapters.memory.standing import Standing
 from diptych.adapters.memory.transaction import Undo
 from diptych.errors import ConfigurationError, StoreUnavailable
+from diptych.queries.fence import lease_lost
 from diptych.queries.read_store import (
     Capability,
     Change,
@@ -81,6 +82,9 @@ class MemoryReadStore:
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Write the changes, all or none. Raises CheckpointMoved, LeaseLost."""
+        for change in changes:
+            if change.epoch is not None and self._open and change.projection not in self._standings:
+                raise lease_lost(change.projection, change.epoch, 0)
         undo = Undo()
         try:
             await self.within(undo).apply(changes)
@@ -112,6 +116,9 @@ class MemoryReadStore:
 
     async def reset(self, table: TableSpec, epoch: int | None = None) -> None:
         """Forget rows and checkpoint of a projection. Raises LeaseLost."""
+        self._refuse_when_closed()
+        if epoch is not None and table.name not in self._standings:
+            raise lease_lost(table.name, epoch, 0)
         self._rows(table.name)
         self._standings[table.name].check_epoch(table.name, epoch)
         self._projections[table.name] = Rows(table)

@@ -13,7 +13,7 @@ from diptych.adapters.postgres.parked_entries import write_parked
 from diptych.adapters.postgres.projections import Prepared, gone
 from diptych.adapters.postgres.row_table import Arrays, RowTable
 from diptych.adapters.postgres.statements import sql
-from diptych.errors import StoreError
+from diptych.errors import DiptychError, StoreError
 from diptych.queries.fence import checkpoint_moved, lease_lost
 from diptych.queries.read_store import Change
 
@@ -49,8 +49,16 @@ async def write_fenced(connection: asyncpg.Connection, prepared: Prepared) -> bo
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise table.refused(change.rows) or error from error
     except asyncpg.UndefinedTableError as error:
+        await raise_unless_fit(connection, table.schema, change)
         raise gone(table.name, table.schema) from error
     return bool(stood)
+
+
+def _dropped(change: Change, schema: str) -> DiptychError:
+    """What to say of a change to rows that are not there: with them went the lease."""
+    if change.epoch is None:
+        return gone(change.projection, schema)
+    return lease_lost(change.projection, change.epoch, 0)
 
 
 async def raise_unless_fit(connection: asyncpg.Connection, schema: str, change: Change) -> None:
@@ -60,7 +68,7 @@ async def raise_unless_fit(connection: asyncpg.Connection, schema: str, change: 
     """
     found = await connection.fetch(sql("select_checkpoints", schema), [change.projection])
     if not found:
-        raise gone(change.projection, schema)
+        raise _dropped(change, schema)
     if change.epoch not in {None, found[0]["epoch"]}:
         raise lease_lost(change.projection, change.epoch, found[0]["epoch"])
     if found[0]["position"] != change.after:
@@ -120,7 +128,7 @@ async def _move_checkpoints(
     stands = {name: (position, epoch) for name, position, epoch in found}
     for change in (each.change for each in changes):
         if change.projection not in stands:
-            raise gone(change.projection, schema)
+            raise _dropped(change, schema)
         _, epoch = stands[change.projection]
         if change.epoch not in {None, epoch}:
             raise lease_lost(change.projection, change.epoch, epoch)

@@ -160,7 +160,8 @@ async def drop_tables(
     spec, table = known
     tables = _tables_of(spec)
     await lock_rows(connection, schema, spec.name, tables, patience_s)
-    await _check_epoch(connection, schema, spec.name, epoch)
+    if await connection.fetch(sql("select_checkpoints", schema), [spec.name]):
+        await _check_epoch(connection, schema, spec.name, epoch)
     await connection.execute(sql("delete_checkpoint", schema), spec.name)
     await connection.execute(sql("reset_parked", schema), spec.name, True)
     await drop_view(connection, schema, spec.name)
@@ -172,12 +173,12 @@ async def drop_tables(
 async def _check_epoch(
     connection: asyncpg.Connection, schema: str, name: str, epoch: int | None
 ) -> None:
-    """Raise LeaseLost for what is done under another lease. One that is not there has none."""
+    """Raise LeaseLost for what is done under another lease, or to what is not there."""
     if epoch is None:
         return
-    for found in await connection.fetch(sql("select_checkpoints", schema), [name]):
-        if found["epoch"] != epoch:
-            raise lease_lost(name, epoch, found["epoch"])
+    found = await connection.fetch(sql("select_checkpoints", schema), [name])
+    if not found or found[0]["epoch"] != epoch:
+        raise lease_lost(name, epoch, found[0]["epoch"] if found else 0)
 
 
 async def _make_row_table(connection: asyncpg.Connection, table: RowTable) -> None:

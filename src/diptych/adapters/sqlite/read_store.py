@@ -32,6 +32,7 @@ from diptych.adapters.sqlite.standing import (
     forget,
     give_standing,
     info,
+    is_there,
     ordered_generations,
     swap_leases,
     switch_roles,
@@ -344,7 +345,8 @@ def _remake_tables(
 
 
 def _drop(spec: TableSpec, epoch: int | None, connection: apsw.Connection) -> None:
-    check_epoch(connection, spec.name, epoch)
+    if is_there(connection, spec.name):
+        check_epoch(connection, spec.name, epoch)
     drop_view(connection, spec.name)
     drop_tables(connection, spec)
     forget(connection, spec.name)

@@ -26,6 +26,7 @@ __all__ = [
     "forget",
     "give_standing",
     "info",
+    "is_there",
     "ordered_generations",
     "swap_leases",
     "switch_roles",
@@ -83,13 +84,20 @@ def ordered_generations(projection: str, rows: Sequence[Any]) -> list[Generation
 
 
 def check_epoch(connection: apsw.Connection, name: str, epoch: int | None) -> None:
-    """Raise LeaseLost for what is done under another lease. One that is not there has none."""
+    """Raise LeaseLost for what is done under another lease, or to what is not there."""
     if epoch is None:
         return
     names = msgspec.json.encode([name]).decode()
-    for _, _, actual in all_rows(connection, sql("select_checkpoints"), (names,)):
-        if epoch != actual:
-            raise lease_lost(name, epoch, actual)
+    found = all_rows(connection, sql("select_checkpoints"), (names,))
+    actual = found[0][2] if found else 0
+    if epoch != actual or not found:
+        raise lease_lost(name, epoch, actual)
+
+
+def is_there(connection: apsw.Connection, name: str) -> bool:
+    """Whether a generation has been opened, and not dropped."""
+    names = msgspec.json.encode([name]).decode()
+    return bool(all_rows(connection, sql("select_checkpoints"), (names,)))
 
 
 def begin_again(connection: apsw.Connection, name: str) -> None:

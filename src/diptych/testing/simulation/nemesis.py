@@ -27,15 +27,14 @@ class Nemesis:
     async def rage(self) -> None:
         """Let everything happen."""
         faults = self._world.faults
-        async with asyncio.TaskGroup() as group:
-            for name, every_s in (
-                ("crash", faults.crash_every_s),
-                ("restart", faults.restart_every_s),
-                ("pause", faults.pause_every_s),
-                ("clock", faults.clock_every_s),
-            ):
-                if every_s:
-                    group.create_task(self._every(every_s, name), name=name)
+        kinds = (
+            ("crash", faults.crash_every_s),
+            ("restart", faults.restart_every_s),
+            ("pause", faults.pause_every_s),
+            ("clock", faults.clock_every_s),
+        )
+        # Not a TaskGroup: it cancels in the order of a set, which would not repeat itself.
+        await asyncio.gather(*(self._every(every_s, what) for what, every_s in kinds if every_s))
 
     async def _every(self, every_s: float, what: str) -> None:
         chance = self._world.chance

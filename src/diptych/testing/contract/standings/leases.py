@@ -160,6 +160,16 @@ class Leases(StoreContract):
         await store.drop(ARTICLES, 2)
         assert await store.generations("articles") == []
 
+    async def test_g2_nothing_is_done_under_a_lease_that_is_gone(self, store: ReadStore) -> None:
+        await own(store, 1)
+        async with self.another(store) as other:
+            if other is not None:
+                await other.drop(ARTICLES, 1)
+                late = change(0, 1, Article("a"))._replace(epoch=1)
+                await refusal(LeaseLost, store.apply([late]), "it was dropped")
+                await refusal(LeaseLost, store.reset(ARTICLES, 1), "it was dropped")
+                assert await store.generations("articles") == []
+
     async def test_g2_new_terms_stop_nobody(self, store: ReadStore) -> None:
         await own(store, 1, "until noon")
         assert await swap(store, Lease(1, "until noon"), Lease(1, "until one"))
