@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 from diptych.errors import (
@@ -176,17 +176,12 @@ class Asker:
         """The answer; made anew where other rows are read by its end, or its rows were set back."""
         again = False
         while True:
-            read = _read_by(handler)
-            wait.stood.clear()
-            try:
-                answer = await self._look(query, handler, wait, replica, told)
-            except StoreError as error:
-                if error.retryable or not await self._read_otherwise(handler, read):
-                    raise
-                continue
+            answer, same = await self._looked(
+                handler, lambda: self._look(query, handler, wait, replica, told)
+            )
             if not wait.stood and told is None:
                 return answer
-            if read == _read_by(handler) and not await _were_set_back(wait.stood):
+            if same and not await _were_set_back(wait.stood):
                 return answer
             if again and asyncio.get_running_loop().time() > wait.deadline:
                 raise self._set_back(handler, wait)
@@ -201,6 +196,7 @@ class Asker:
         told: Told | None,
     ) -> Any:
         lacking: dict[str, Lacking] = {}
+        wait.stood.clear()
         behind = await self._behind(handler, wait, replica, lacking)
         if self.watch is not None and wait.position:
             waited = asyncio.get_running_loop().time() - wait.began
@@ -221,14 +217,10 @@ class Asker:
     async def _from_log(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
         """The answer with what no projection has seen yet, which what is parked is not part of."""
         while True:
-            read = _read_by(handler)
-            try:
-                answer = await self._look_with_unseen(query, handler, told)
-            except StoreError as error:
-                if error.retryable or not await self._read_otherwise(handler, read):
-                    raise
-                continue
-            if read == _read_by(handler):
+            answer, same = await self._looked(
+                handler, lambda: self._look_with_unseen(query, handler, told)
+            )
+            if same:
                 return answer
 
     async def _look_with_unseen(self, query: Any, handler: QueryHandler, told: Told | None) -> Any:
@@ -240,9 +232,23 @@ class Asker:
             await told.look(handler.sources, lacking)
         return await handler.answer(query, self._unseen, lacking=lacking)
 
-    async def _read_otherwise(self, handler: QueryHandler, read: list[str]) -> bool:
-        """Whether other rows are read by now, because those were dropped."""
-        return read != _read_by(handler) or await self._freshness.read_anew(handler.sources)
+    async def _looked(
+        self, handler: QueryHandler, look: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> tuple[Any, bool]:
+        """The answer that `look` gives, and whether the same rows are read by its end.
+
+        Where its rows were dropped, and others are read by now, it looks again.
+        """
+        while True:
+            read = _read_by(handler)
+            try:
+                return await look(), read == _read_by(handler)
+            except StoreError as error:
+                gone = not error.retryable and (
+                    read != _read_by(handler) or await self._freshness.read_anew(handler.sources)
+                )
+                if not gone:
+                    raise
 
     async def _behind(
         self,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from diptych.errors import CheckpointMoved, LeaseLost
 
-__all__ = ["checkpoint_moved", "lease_lost"]
+__all__ = ["check_epoch", "checkpoint_moved", "lease_lost"]
+
+
+def check_epoch(projection: str, epoch: int | None, actual: int | None) -> None:
+    """Raise LeaseLost for what is done under the lease `epoch` (None: whoever has it) when the
+    present one is `actual` (None: what is not there has none).
+    """
+    if epoch is not None and epoch != actual:
+        raise lease_lost(projection, epoch, actual or 0)
 
 
 def checkpoint_moved(projection: str, expected: int, actual: int) -> CheckpointMoved:

@@ -19,7 +19,7 @@ from diptych.adapters.postgres.row_table import RowTable
 from diptych.adapters.postgres.statements import literal, quoted, sql
 from diptych.adapters.postgres.views import ViewTable, drop_view, make_view
 from diptych.errors import ConfigurationError, SchemaTooNew, StoreError, StoreUnavailable
-from diptych.queries.fence import lease_lost
+from diptych.queries.fence import check_epoch
 from diptych.queries.read_store import TableSpec
 from diptych.queries.standings import role_at_birth
 
@@ -135,7 +135,7 @@ async def reset_tables(
     name = now.spec.name
     tables = tuple(dict.fromkeys((*_tables_of(before.spec), *_tables_of(now.spec))))
     await lock_rows(connection, schema, name, tables, patience_s)
-    await _check_epoch(connection, schema, name, epoch)
+    check_epoch(name, epoch, await _epoch_of(connection, schema, name))
     await connection.execute(sql("reset_checkpoint", schema), name)
     await connection.execute(sql("reset_parked", schema), name, False)
     await connection.execute(sql("update_parks", schema), name)
@@ -160,8 +160,9 @@ async def drop_tables(
     spec, table = known
     tables = _tables_of(spec)
     await lock_rows(connection, schema, spec.name, tables, patience_s)
-    if await connection.fetch(sql("select_checkpoints", schema), [spec.name]):
-        await _check_epoch(connection, schema, spec.name, epoch)
+    actual = await _epoch_of(connection, schema, spec.name)
+    if actual is not None:
+        check_epoch(spec.name, epoch, actual)
     await connection.execute(sql("delete_checkpoint", schema), spec.name)
     await connection.execute(sql("reset_parked", schema), spec.name, True)
     await drop_view(connection, schema, spec.name)
@@ -170,15 +171,10 @@ async def drop_tables(
     await _drop(connection, schema, tables)
 
 
-async def _check_epoch(
-    connection: asyncpg.Connection, schema: str, name: str, epoch: int | None
-) -> None:
-    """Raise LeaseLost for what is done under another lease, or to what is not there."""
-    if epoch is None:
-        return
+async def _epoch_of(connection: asyncpg.Connection, schema: str, name: str) -> int | None:
+    """The epoch of a generation's lease; None: it was never opened, or dropped."""
     found = await connection.fetch(sql("select_checkpoints", schema), [name])
-    if not found or found[0]["epoch"] != epoch:
-        raise lease_lost(name, epoch, found[0]["epoch"] if found else 0)
+    return found[0]["epoch"] if found else None
 
 
 async def _make_row_table(connection: asyncpg.Connection, table: RowTable) -> None:

@@ -28,11 +28,10 @@ from diptych.adapters.sqlite.read_tables import (
 from diptych.adapters.sqlite.row_table import RowTable
 from diptych.adapters.sqlite.standing import (
     begin_again,
-    check_epoch,
+    epoch_of,
     forget,
     give_standing,
     info,
-    is_there,
     ordered_generations,
     swap_leases,
     switch_roles,
@@ -42,6 +41,7 @@ from diptych.adapters.sqlite.transaction import check_own_transaction
 from diptych.adapters.sqlite.url import Location, locate
 from diptych.adapters.sqlite.views import drop_view, make_view, refresh_view
 from diptych.errors import ConfigurationError, StoreUnavailable
+from diptych.queries.fence import check_epoch
 from diptych.queries.matching import check_fields, matches
 from diptych.queries.read_store import (
     Capability,
@@ -336,7 +336,7 @@ def _look_at(connection: apsw.Connection, spec: TableSpec, view: ViewSpec) -> No
 def _remake_tables(
     path: str, before: TableSpec, now: Known, epoch: int | None, connection: apsw.Connection
 ) -> None:
-    check_epoch(connection, before.name, epoch)
+    check_epoch(before.name, epoch, epoch_of(connection, before.name))
     for spec in (before, now.spec):
         drop_view(connection, spec.name)
         drop_tables(connection, spec)
@@ -345,8 +345,9 @@ def _remake_tables(
 
 
 def _drop(spec: TableSpec, epoch: int | None, connection: apsw.Connection) -> None:
-    if is_there(connection, spec.name):
-        check_epoch(connection, spec.name, epoch)
+    actual = epoch_of(connection, spec.name)
+    if actual is not None:
+        check_epoch(spec.name, epoch, actual)
     drop_view(connection, spec.name)
     drop_tables(connection, spec)
     forget(connection, spec.name)

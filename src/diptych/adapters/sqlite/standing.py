@@ -9,7 +9,6 @@ import apsw
 import msgspec
 
 from diptych.adapters.sqlite.statements import all_rows, sql
-from diptych.queries.fence import lease_lost
 from diptych.queries.standings import (
     CheckpointInfo,
     Generation,
@@ -22,11 +21,10 @@ from diptych.queries.standings import (
 
 __all__ = [
     "begin_again",
-    "check_epoch",
+    "epoch_of",
     "forget",
     "give_standing",
     "info",
-    "is_there",
     "ordered_generations",
     "swap_leases",
     "switch_roles",
@@ -83,21 +81,11 @@ def ordered_generations(projection: str, rows: Sequence[Any]) -> list[Generation
     return [generation for _, generation in sorted(found)]
 
 
-def check_epoch(connection: apsw.Connection, name: str, epoch: int | None) -> None:
-    """Raise LeaseLost for what is done under another lease, or to what is not there."""
-    if epoch is None:
-        return
+def epoch_of(connection: apsw.Connection, name: str) -> int | None:
+    """The epoch of a generation's lease; None: it was never opened, or dropped."""
     names = msgspec.json.encode([name]).decode()
     found = all_rows(connection, sql("select_checkpoints"), (names,))
-    actual = found[0][2] if found else 0
-    if epoch != actual or not found:
-        raise lease_lost(name, epoch, actual)
-
-
-def is_there(connection: apsw.Connection, name: str) -> bool:
-    """Whether a generation has been opened, and not dropped."""
-    names = msgspec.json.encode([name]).decode()
-    return bool(all_rows(connection, sql("select_checkpoints"), (names,)))
+    return found[0][2] if found else None
 
 
 def begin_again(connection: apsw.Connection, name: str) -> None:
